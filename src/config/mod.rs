@@ -1,0 +1,269 @@
+//! What a run is: the complete configuration, with a default for every key.
+
+mod values;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Activation, Norm, TensorGroup};
+
+/// A complete run configuration; the TOML file has one table per field.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What is learnt, on which data.
+    pub task: TaskConfig,
+    /// The network.
+    pub model: ModelConfig,
+    /// What is minimised.
+    pub loss: LossConfig,
+    /// How it is minimised.
+    pub optimizer: OptimizerConfig,
+    /// How long, and what is kept.
+    pub train: TrainConfig,
+    /// What is measured, and how often.
+    pub stats: StatsConfig,
+}
+
+/// `[task]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TaskConfig {
+    /// The operation, or `file`.
+    pub op: TaskOp,
+    /// Modulus.
+    pub p: u32,
+    /// `"a b ="` or `"a op b ="`.
+    pub prompt: Prompt,
+    /// Share of all examples that is trained on, in (0, 1).
+    pub train_fraction: f64,
+    /// Seed of the split, the initial weights, the batch order and the label noise.
+    pub seed: u64,
+    /// Replace every label by a uniform draw: the control in which nothing can be learnt but the table.
+    pub random_labels: bool,
+    /// The data file of `op = "file"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
+/// The operation whose table is learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskOp {
+    /// (a + b) mod p
+    Add,
+    /// (a - b) mod p
+    Sub,
+    /// (a * b) mod p
+    Mul,
+    /// tokens and labels from a safetensors file
+    File,
+}
+
+/// How a pair is written as tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Prompt {
+    /// Three tokens: a, b, and `=`, which is token p.
+    #[serde(rename = "a b =")]
+    Short,
+    /// Four tokens: a, the operation (token p + 1), b, and `=` (token p).
+    #[serde(rename = "a op b =")]
+    Long,
+}
+
+/// `[model]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// `transformer` or `mlp`.
+    pub kind: ModelKind,
+    /// Transformer blocks.
+    pub layers: usize,
+    /// Width of the residual stream, or of the MLP's embedding.
+    pub d_model: usize,
+    /// Attention heads; divides `d_model`.
+    pub heads: usize,
+    /// Width of the transformer's MLP.
+    pub d_mlp: usize,
+    /// Non-linearity.
+    pub activation: Activation,
+    /// Layer normalisation.
+    pub norm: Norm,
+    /// What the MLP sees: `one_hot` or `embedding` (files may bring `float` inputs).
+    pub input: MlpInput,
+    /// Hidden widths of the MLP.
+    pub hidden: Vec<usize>,
+    /// Whether the MLP's layers have biases.
+    pub bias: bool,
+    /// Initialisation.
+    pub init: Init,
+    /// Factor on every initial weight matrix.
+    pub init_scale: f64,
+}
+
+/// The family of networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// Decoder-only transformer whose last position counts.
+    Transformer,
+    /// Multi-layer perceptron.
+    Mlp,
+}
+
+/// What an MLP takes as its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MlpInput {
+    /// One-hot tokens, concatenated over positions.
+    OneHot,
+    /// Embedded tokens, concatenated over positions.
+    Embedding,
+    /// Real vectors from a file.
+    Float,
+}
+
+/// Standard deviation of the initial weights; biases start at 0, gains at 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    /// 1/sqrt(d_model) for every matrix, 1/sqrt(d_vocab_out) for the unembedding (Nanda et al. 2301.05217).
+    Nanda,
+    /// 1/sqrt(fan-in) for every matrix; embeddings 1/sqrt(width).
+    FanIn,
+    /// 0.5/(2 width)^(1/3) with the hidden width (Doshi et al. 2310.13061), for the quadratic MLP.
+    Gromov,
+}
+
+/// `[loss]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossConfig {
+    /// Which loss.
+    pub kind: LossKind,
+}
+
+/// The loss of one sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// Cross-entropy without cancellation.
+    CrossEntropy,
+    /// Cross-entropy through log-softmax, as most float32 code computes it: an experimental arm.
+    CrossEntropyNaive,
+    /// Mean over the classes of the squared distance to the one-hot label.
+    Mse,
+}
+
+/// `[optimizer]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerConfig {
+    /// Update rule.
+    pub kind: OptimizerKind,
+    /// Learning rate.
+    pub lr: f64,
+    /// Weight decay: decoupled in `adamw`, added to the gradient elsewhere.
+    pub weight_decay: f64,
+    /// Overrides of `weight_decay` by tensor group.
+    pub weight_decay_groups: BTreeMap<TensorGroup, f64>,
+    /// First-moment decay; the momentum of `momentum`.
+    pub beta1: f64,
+    /// Second-moment decay.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Steps of linear warm-up: step t (from 0) uses lr * min((t + 1)/warmup, 1).
+    pub warmup: u32,
+    /// Samples of a step.
+    pub batch: Batch,
+}
+
+/// Update rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerKind {
+    /// Gradient descent, coupled L2.
+    Sgd,
+    /// Heavy ball as in PyTorch (buf = beta1 buf + g), coupled L2.
+    Momentum,
+    /// Adam with coupled L2.
+    Adam,
+    /// Adam with decoupled weight decay.
+    Adamw,
+}
+
+/// Samples of a step: all, or so many from the concatenated epoch permutations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Batch {
+    /// The whole training split in its own order.
+    Full,
+    /// A minibatch of this size.
+    Size(usize),
+}
+
+/// `[train]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Most optimiser steps.
+    pub steps: u32,
+    /// When to end earlier.
+    pub stop: Stop,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u32,
+    /// Steps the device runs between two looks of the host.
+    pub chunk: u32,
+}
+
+/// When a run ends before its last step. Written `"never"` or `"grokked+K"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// At the last step only.
+    Never,
+    /// So many steps after the running median of the test accuracy reached 0.95.
+    Grokked {
+        /// Steps after grokking.
+        plus: u32,
+    },
+}
+
+/// `[stats]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StatsConfig {
+    /// Steps between rows with the scalars of the step's batch.
+    pub scalars_every: u32,
+    /// Steps between evaluations of both splits.
+    pub evaluate_every: u32,
+    /// Steps between Gram matrices; 0 for none.
+    pub gram_every: u32,
+    /// Steps between decomposed steps (ntcov, prediction against measured change); 0 for none.
+    pub decompose_every: u32,
+    /// Size of the fixed Gram subset of the training split.
+    pub samples: Samples,
+    /// Whether spectra are solved.
+    pub spectrum: Spectrum,
+    /// The properties whose change is predicted.
+    pub properties: Vec<String>,
+}
+
+/// How many training samples the Gram subset holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Samples {
+    /// The whole training split.
+    All,
+    /// A seeded subset of this size (all, if the split is smaller).
+    Count(usize),
+}
+
+/// How the spectrum of a Gram matrix is had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spectrum {
+    /// All eigenvalues, in f64.
+    Exact,
+    /// None: statistics that need no spectrum are streamed from tiles, without an N x N buffer.
+    Off,
+}

@@ -1,0 +1,7 @@
+//! Per-sample gradients, their Gram matrix, effective rank and ntcov, measured on device while a network trains.
+
+pub mod config;
+pub mod error;
+pub mod model;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,2 @@
+//! The `gmatrix` program.
+fn main() {}

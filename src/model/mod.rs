@@ -1,0 +1,7 @@
+//! Networks: their shapes, their parameters in one flat arena, and the ops of their forward and backward passes.
+
+mod layout;
+mod shape;
+
+pub use layout::{External, Layout, Tensor, TensorGroup};
+pub use shape::{Activation, MlpShape, ModelShape, Norm, TransformerShape};
