@@ -1,7 +1,11 @@
 //! Per-sample gradients, their Gram matrix, effective rank and ntcov, measured on device while a network trains.
 
+pub mod backend;
 pub mod config;
 pub mod error;
 pub mod model;
+pub mod plan;
+pub mod random;
+pub mod stats;
 
 pub use error::{Error, ErrorKind, Result};
