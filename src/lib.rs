@@ -4,5 +4,7 @@ pub mod config;
 pub mod error;
 pub mod model;
 pub mod random;
+pub mod task;
+mod tensor_file;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,7 +1,10 @@
 //! Networks: their shapes, their parameters in one flat arena, and the ops of their forward and backward passes.
 
+mod from_config;
+mod init;
 mod layout;
 mod shape;
 
+pub use init::initial_weights;
 pub use layout::{External, Layout, Tensor, TensorGroup};
 pub use shape::{Activation, MlpShape, ModelShape, Norm, TransformerShape};
