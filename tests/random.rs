@@ -25,6 +25,32 @@ fn philox_gives_the_known_answers_of_random123() {
     }
 }
 
+/// Stored runs rest on these numbers. They were computed by another program from the documented formulas.
+#[test]
+fn draws_do_not_change() {
+    let seed = 0x0123_4567_89AB_CDEF;
+    let stream = Stream::new(seed, Purpose::InitialWeights).substream(7);
+    assert_eq!(stream.block(1), [0xF9A3_6445, 0x1EE1_7293, 0x3EC6_E16D, 0xC594_9040]);
+    let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-15, "{a}, expected {b}");
+    close(stream.uniform(4), 0.435_035_432_319_510_03);
+    close(stream.uniform(5), 0.211_511_184_374_244_1);
+    close(stream.normal(4), 0.255_919_341_148_283_6);
+    close(stream.normal(5), 1.037_540_271_300_563_7);
+    assert_eq!(epoch_key(seed, 5), [0x7E8A_658F, 0x9F35_6376, 0x9F70_AEFB, 0x8D88_3704]);
+    let first = |n: u32, epoch: u64, count: u32| -> Vec<u32> {
+        (0..count).map(|i| feistel(i, n, epoch_key(seed, epoch))).collect()
+    };
+    assert_eq!(first(10, 0, 10), [9, 3, 8, 6, 1, 5, 4, 2, 7, 0]);
+    assert_eq!(first(1740, 1, 8), [1401, 39, 706, 1147, 1451, 1575, 1096, 1266]);
+    assert_eq!(
+        first(4_000_000_000, 2, 4),
+        [1_069_557_738, 1_856_690_706, 350_175_133, 561_780_570]
+    );
+    let minibatch = |t| -> Vec<u32> { (0..4).map(|i| batch_index(t, i, 4, 10, seed)).collect() };
+    assert_eq!(minibatch(2), [7, 0, 8, 3]);
+    assert_eq!(minibatch(3), [0, 6, 2, 7]);
+}
+
 #[test]
 fn seeds_purposes_and_sub_streams_do_not_share_draws() {
     let streams = [

@@ -4,6 +4,7 @@ mod from_config;
 mod init;
 mod layout;
 mod shape;
+pub mod weights;
 
 pub use init::initial_weights;
 pub use layout::{External, Layout, Tensor, TensorGroup};
