@@ -7,5 +7,7 @@ pub mod model;
 pub mod plan;
 pub mod random;
 pub mod stats;
+pub mod task;
+mod tensor_file;
 
 pub use error::{Error, ErrorKind, Result};

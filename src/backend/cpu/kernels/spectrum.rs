@@ -5,7 +5,8 @@
 
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::{Diag, MatRef, Par};
+use faer::diag::Diag;
+use faer::{MatRef, Par};
 use rayon::prelude::*;
 
 use crate::backend::cpu::{Args, Scalar};
