@@ -62,10 +62,10 @@ pub const BETA2: usize = 4;
 pub const EPS: usize = 5;
 /// Weight decay, one number per tensor group.
 pub const DECAY: usize = 6;
-/// Mean loss of the step's batch.
+/// Mean loss of the step's batch; its accuracy follows.
 pub const BATCH_LOSS: usize = 16;
 /// Squared norm of the step's mean gradient.
-pub const MEAN_SQUARE: usize = 17;
+pub const MEAN_SQUARE: usize = 18;
 
 /// Settings of a slot (host to device): learning rate, ln beta1, ln beta2, beta1, beta2, eps, then weight decays.
 pub const SETTINGS: usize = 16;

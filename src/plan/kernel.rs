@@ -342,9 +342,10 @@ kernels! {
         items: |p| p[0].into(),
         flops: |p| product(p, &[0, 1]),
     }
-    /// Norms, coherence and noise of the step's batch, from per-sample norms and the squared norm of the mean gradient.
+    /// Norms, coherence and noise of the step's batch, from per-sample norms and the squared norm of the mean gradient
+    /// (in the scalars).
     BatchStatistics = "batch_statistics" {
-        bindings: [read("norm", Wide), read("exponent", Word), read("mean_square", Wide), update("scalars", Wide)],
+        bindings: [read("norm", Wide), read("exponent", Word), update("scalars", Wide)],
         params: [n],
         constants: [],
         items: one,

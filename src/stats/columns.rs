@@ -17,10 +17,10 @@ macro_rules! columns {
 columns! {
     /// Mean loss over the training split.
     TRAIN_LOSS = "train_loss", Evaluate;
-    /// Mean loss over the test split.
-    TEST_LOSS = "test_loss", Evaluate;
     /// Share of training samples whose label has the largest logit.
     TRAIN_ACCURACY = "train_accuracy", Evaluate;
+    /// Mean loss over the test split.
+    TEST_LOSS = "test_loss", Evaluate;
     /// The same of the test split.
     TEST_ACCURACY = "test_accuracy", Evaluate;
     /// Mean loss of the step's batch.

@@ -1,6 +1,6 @@
 //! batch_statistics — norms, coherence and noise of the step's batch.
 //!
-//! in 0 norm [N], as scaled   in 1 exponent [N]   in 2 mean_square [1] = |mean g|^2   inout 3 scalars   params n
+//! in 0 norm [N], as scaled   in 1 exponent [N]   inout 2 scalars, with |mean g|^2   params n
 //! order: samples ascending, in f64
 //!
 //! With S = sum |g_i|^2 and Q = |sum g_i|^2: coherence = Q/(n S), coherence_unbiased = (n coherence - 1)/(n - 1),
@@ -8,13 +8,12 @@
 
 use super::support::unscale;
 use crate::backend::cpu::{Args, Scalar};
-use crate::plan::control::RATES;
+use crate::plan::control::{MEAN_SQUARE, RATES};
 use crate::stats::columns;
 
 pub fn run<S: Scalar>(args: &Args<S>) {
     let [samples] = args.params();
     let n = samples as f64;
-    let mean_square = args.wide("mean_square")[0];
     let (mut sum, mut square) = (0.0, 0.0);
     let (mut smallest, mut largest) = (f64::INFINITY, 0.0_f64);
     let (mut logs, mut log_squares, mut alive) = (0.0, 0.0, 0.0);
@@ -35,7 +34,9 @@ pub fn run<S: Scalar>(args: &Args<S>) {
             alive += 1.0;
         }
     }
-    let row = &mut args.wide_mut("scalars")[RATES..];
+    let scalars = args.wide_mut("scalars");
+    let mean_square = scalars[MEAN_SQUARE];
+    let row = &mut scalars[RATES..];
     row[columns::N_BATCH] = n;
     row[columns::ZERO_GRADIENTS] = n - alive;
     row[columns::NORM_MEAN] = sum / n;
