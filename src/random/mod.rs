@@ -1,8 +1,8 @@
 //! Random numbers without state: every draw is a function of (seed, purpose, sub-stream, index).
 //!
 //! So a draw does not depend on what was drawn before it, on the number of threads, on the slot a run occupies or on
-//! where a run was interrupted. [`philox`] is the generator, [`Stream`] gives numbers by index, [`Permutation`] shuffles
-//! by index, and [`batch_index`] says which sample stands where in which minibatch.
+//! where a run was interrupted. [`philox4x32`] is the generator, [`Stream`] gives numbers by index, [`Permutation`]
+//! shuffles by index, and [`batch_index`] says which sample stands where in which minibatch.
 
 mod permutation;
 mod philox;

@@ -2,6 +2,7 @@
 
 mod bad;
 mod files;
+mod fixtures;
 mod init;
 
 use std::collections::{BTreeMap, HashMap};
