@@ -3,5 +3,6 @@
 pub mod config;
 pub mod error;
 pub mod model;
+pub mod record;
 
 pub use error::{Error, ErrorKind, Result};
