@@ -6,6 +6,8 @@ pub mod error;
 pub mod model;
 pub mod plan;
 pub mod random;
+#[cfg(feature = "record")]
+pub mod record;
 pub mod stats;
 pub mod task;
 mod tensor_file;
