@@ -2,8 +2,11 @@
 
 pub mod backend;
 pub mod config;
+pub mod data;
 pub mod error;
+pub mod loss;
 pub mod model;
+pub mod optimizer;
 pub mod plan;
 pub mod random;
 #[cfg(feature = "record")]
