@@ -5,14 +5,15 @@ pub mod config;
 pub mod data;
 pub mod error;
 pub mod loss;
+pub mod measure;
 pub mod model;
 pub mod optimizer;
 pub mod plan;
 pub mod random;
-#[cfg(feature = "record")]
 pub mod record;
 pub mod stats;
 pub mod task;
 mod tensor_file;
+pub mod trainer;
 
 pub use error::{Error, ErrorKind, Result};
