@@ -1,5 +1,7 @@
 //! Per-sample gradients, their Gram matrix, effective rank and ntcov, measured on device while a network trains.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod model;
