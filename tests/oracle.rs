@@ -79,14 +79,14 @@ impl Case {
     }
 
     /// The error that the format forces on f32, by a measure of ours: how much `of` the f64 result changes when every
-    /// weight moves by a random last bit of f32. Eight such changes are what a stable computation may lose: it rounds
+    /// weight moves by a random last bit of f32. Sixteen such changes are what a stable computation may lose: it rounds
     /// every intermediate value too. For most fixtures this is below the fixed bound.
     fn forced_error(&self, of: impl Fn(&Measurement) -> Vec<f64>, scale: impl Fn(usize) -> f64) -> f64 {
         let noise = Stream::new(1, Purpose::Null);
         let last_bit = |(k, w): (usize, &f64)| w * (1.0 + f64::from(f32::EPSILON) * (noise.uniform(k as u64) - 0.5));
         let weights: Vec<f64> = self.weights.iter().enumerate().map(last_bit).collect();
         let moved = measure(&self.shape, &weights, &self.examples, &self.request(Precision::F64)).unwrap();
-        8.0 * worst(&of(&moved), &of(&self.measure(Precision::F64)), scale)
+        16.0 * worst(&of(&moved), &of(&self.measure(Precision::F64)), scale)
     }
 
     fn number(&self, key: &str) -> Option<f64> {
