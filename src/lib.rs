@@ -1,5 +1,6 @@
 //! Per-sample gradients, their Gram matrix, effective rank and ntcov, measured on device while a network trains.
 
+pub mod analysis;
 pub mod config;
 pub mod error;
 pub mod model;
