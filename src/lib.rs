@@ -5,5 +5,7 @@ pub mod config;
 pub mod error;
 pub mod model;
 pub mod record;
+#[cfg(feature = "report")]
+pub mod report;
 
 pub use error::{Error, ErrorKind, Result};
