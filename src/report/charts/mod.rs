@@ -1,0 +1,46 @@
+//! Which charts a report has: one module per section.
+
+mod geometry;
+mod learning;
+mod noise;
+mod properties;
+
+use super::chart::Drawn;
+use super::recorded::Recorded;
+use crate::config::Config;
+
+/// Charts that belong together.
+pub struct Section {
+    /// Id of its element.
+    pub id: &'static str,
+    /// Heading.
+    pub title: &'static str,
+    /// Its charts in order, also those with nothing to show.
+    pub charts: Vec<Drawn>,
+}
+
+/// Draws every chart of the report.
+pub fn draw(recorded: &Recorded, config: &Config) -> Vec<Section> {
+    vec![
+        Section {
+            id: "learning",
+            title: "Learning",
+            charts: learning::charts(recorded),
+        },
+        Section {
+            id: "geometry",
+            title: "Geometry of the per-sample gradients",
+            charts: geometry::charts(recorded),
+        },
+        Section {
+            id: "noise",
+            title: "Noise and norms",
+            charts: noise::charts(recorded),
+        },
+        Section {
+            id: "properties",
+            title: "What moves the properties",
+            charts: properties::charts(recorded, config),
+        },
+    ]
+}

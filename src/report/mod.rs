@@ -1,0 +1,81 @@
+//! `report.html`: one self-contained page with interactive charts of one run.
+//!
+//! ```text
+//! metrics, run.json, config.toml ──► recorded (rows of one run) ──► charts ──► page ──► report.html
+//!                                           └──► facts (words, numbers) ──┘
+//! ```
+//!
+//! The page holds plotly.js, its data and its own script, and asks the network for nothing: its content security
+//! policy forbids it. A chart whose columns were not measured is left out and named at the end of the page.
+
+mod chart;
+mod charts;
+mod facts;
+mod page;
+mod recorded;
+mod signed_log;
+mod style;
+mod words;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::record::{RunInfo, read_metrics, read_run_info};
+use facts::Facts;
+use recorded::Recorded;
+
+/// Name of the report in a run directory.
+pub const FILE: &str = "report.html";
+
+/// Writes the report of the run in `dir` and returns its path. The run may still be in progress.
+///
+/// # Errors
+/// [`crate::ErrorKind::Io`] if the directory, its configuration or its metrics are missing or damaged, or the report
+/// cannot be written.
+pub fn write_report(dir: &Path) -> Result<PathBuf> {
+    if !dir.is_dir() {
+        return Err(Error::io(dir, "no such directory; expected a run directory"));
+    }
+    let table = read_metrics(dir)?;
+    let config_text = read(&dir.join("config.toml"))?;
+    let config = parse_config(&dir.join("config.toml"), &config_text)?;
+    let info = read_info(dir)?;
+
+    let recorded = Recorded::new(&table);
+    let facts = Facts::gather(&config, info.as_ref(), &recorded);
+    let name = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
+    let page = page::render(&page::Content {
+        name: &name.file_name().unwrap_or_default().to_string_lossy(),
+        facts: &facts,
+        sections: &charts::draw(&recorded, &config),
+        recorded: &recorded,
+        config: &config_text,
+    })?;
+    let path = dir.join(FILE);
+    fs::write(&path, page).map_err(|e| Error::io(&path, e))?;
+    Ok(path)
+}
+
+/// `run.json`, which a run writes at its first checkpoint; none before.
+fn read_info(dir: &Path) -> Result<Option<RunInfo>> {
+    if dir.join("run.json").exists() {
+        read_run_info(dir).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => Error::io(path, "no such file; expected the configuration of the run"),
+        _ => Error::io(path, e),
+    })
+}
+
+fn parse_config(path: &Path, text: &str) -> Result<Config> {
+    // The error's own display spans several lines; its message is the one line.
+    toml::from_str(text).map_err(|e| Error::io(path, e.message()))
+}
