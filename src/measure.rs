@@ -194,7 +194,10 @@ pub fn per_sample_gradients(
 fn check_properties(properties: &[Property], n: usize, classes: usize) -> Result<()> {
     for property in properties {
         let refuse = |why: String| Err(Error::config(format!("property {property}: {why}")));
-        if matches!(property, Property::MeanLogOdds { split: Split::Test } | Property::TestLoss) {
+        if matches!(
+            property,
+            Property::MeanLogOdds { split: Split::Test } | Property::TestLoss
+        ) {
             return refuse("the given data have no test split".to_owned());
         }
         match property.sample() {

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::backend::Precision;
+use crate::config::LossKind;
+use crate::model::Activation;
+
 /// Measures, while a network trains, how the gradients of its single samples relate to each other.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES, max_term_width = 100)]
@@ -105,9 +109,12 @@ pub(super) struct MeasureArgs {
     /// Property for ntcov: loss, half_norm2, logit:i:c, prob:i:c or log_odds:i. May be repeated
     #[arg(long, value_name = "NAME")]
     pub property: Vec<String>,
-    /// Non-linearity, where the weights do not say
+    /// Loss of a sample
     #[arg(long, value_enum, default_value_t)]
-    pub activation: ActivationArg,
+    pub loss: LossArg,
+    /// Non-linearity, where the weights do not say [default: relu]
+    #[arg(long, value_enum)]
+    pub activation: Option<ActivationArg>,
     /// Write the Gram matrix, tensor gram [N, N]
     #[arg(long, value_name = "OUT")]
     pub gram: Option<PathBuf>,
@@ -139,9 +146,9 @@ pub(super) struct DeviceArgs {
     /// What computes; auto takes CUDA, else a hardware wgpu adapter, else the CPU
     #[arg(long, value_enum, default_value_t)]
     pub backend: BackendArg,
-    /// Floating-point format; f64 needs cpu or cuda
-    #[arg(long, value_enum, default_value_t)]
-    pub precision: PrecisionArg,
+    /// Floating-point format; f64 needs cpu or cuda [default: f32 to train, f64 to measure]
+    #[arg(long, value_enum)]
+    pub precision: Option<PrecisionArg>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -165,29 +172,58 @@ impl BackendArg {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum PrecisionArg {
-    #[default]
     F32,
     F64,
 }
 
 impl PrecisionArg {
-    /// The name that `run.json` has for it.
-    pub fn name(self) -> &'static str {
+    /// The precision it names.
+    pub fn precision(self) -> Precision {
         match self {
-            Self::F32 => "f32",
-            Self::F64 => "f64",
+            Self::F32 => Precision::F32,
+            Self::F64 => Precision::F64,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ActivationArg {
+    Relu,
+    Gelu,
+    Quadratic,
+}
+
+impl ActivationArg {
+    /// The non-linearity it names.
+    pub fn activation(self) -> Activation {
+        match self {
+            Self::Relu => Activation::Relu,
+            Self::Gelu => Activation::Gelu,
+            Self::Quadratic => Activation::Quadratic,
         }
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(super) enum ActivationArg {
+#[value(rename_all = "snake_case")]
+pub(super) enum LossArg {
     #[default]
-    Relu,
-    Gelu,
-    Quadratic,
+    CrossEntropy,
+    CrossEntropyNaive,
+    Mse,
+}
+
+impl LossArg {
+    /// The loss it names.
+    pub fn kind(self) -> LossKind {
+        match self {
+            Self::CrossEntropy => LossKind::CrossEntropy,
+            Self::CrossEntropyNaive => LossKind::CrossEntropyNaive,
+            Self::Mse => LossKind::Mse,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -123,16 +123,16 @@ fn same_device(asked: DeviceArgs, info: &RunInfo) -> Result<DeviceArgs> {
             info.backend
         )));
     }
-    if asked.precision == PrecisionArg::F64 && recorded_precision == PrecisionArg::F32 {
+    if let Some(precision) = asked.precision.filter(|precision| *precision != recorded_precision) {
         return Err(Error::config(format!(
             "--precision {}: the run was started with {}; leave the flag out to go on so",
-            asked.precision.name(),
+            precision.precision().name(),
             info.precision
         )));
     }
     Ok(DeviceArgs {
         backend: recorded_backend,
-        precision: recorded_precision,
+        precision: Some(recorded_precision),
     })
 }
 

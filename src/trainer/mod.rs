@@ -269,7 +269,13 @@ impl Trainer {
     pub fn state(&mut self, slot: usize) -> Result<Vec<(String, Vec<usize>, Values)>> {
         let plan = self.program.plan.clone();
         plan.persistent()
-            .map(|(id, buffer)| Ok((buffer.name.clone(), buffer.shape.clone(), self.executor.download(slot, id)?)))
+            .map(|(id, buffer)| {
+                Ok((
+                    buffer.name.clone(),
+                    buffer.shape.clone(),
+                    self.executor.download(slot, id)?,
+                ))
+            })
             .collect()
     }
 

@@ -110,7 +110,9 @@ impl Run for RecordedRun {
                 Dtype::F64 => Values::Numbers(tensor.elements()?),
                 other => {
                     let name = &tensor.name;
-                    return Err(Error::shape(format!("state tensor {name} is {other}, expected U32, F32 or F64")));
+                    return Err(Error::shape(format!(
+                        "state tensor {name} is {other}, expected U32, F32 or F64"
+                    )));
                 }
             };
             Ok((tensor.name.clone(), values))

@@ -47,7 +47,12 @@ pub fn null_ranks(d: &[f64], parameters: usize, centred: bool) -> [f64; 2] {
                 } else {
                     ((logs[i] + 2.0) / roots[i] - (logs[j] + 2.0) / roots[j]) / (4.0 * (x - y))
                 };
-            log_sum += variance * if near { 1.0 / middle } else { (logs[i] - logs[j]) / (x - y) };
+            log_sum += variance
+                * if near {
+                    1.0 / middle
+                } else {
+                    (logs[i] - logs[j]) / (x - y)
+                };
         }
     }
     [
