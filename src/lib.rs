@@ -1,10 +1,19 @@
 //! Per-sample gradients, their Gram matrix, effective rank and ntcov, measured on device while a network trains.
 
+pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
+pub mod data;
 pub mod error;
+pub mod loss;
 pub mod model;
+pub mod optimizer;
+pub mod plan;
+pub mod random;
 pub mod record;
+pub mod stats;
+pub mod task;
+mod tensor_file;
 
 pub use error::{Error, ErrorKind, Result};
