@@ -46,7 +46,9 @@ pub fn run<S: Scalar>(args: &Args<S>) {
     let total = mean_square * n * n;
     let alpha = total / (n * square);
     row[columns::COHERENCE] = alpha;
-    row[columns::COHERENCE_UNBIASED] = (n * alpha - 1.0) / (n - 1.0);
-    row[columns::NOISE_TRACE] = (square - total / n) / (n - 1.0);
-    row[columns::NOISE_G2] = (total - square) / (n * (n - 1.0));
+    // NaN stands for null: one sample has no spread.
+    let others = if samples > 1 { n - 1.0 } else { f64::NAN };
+    row[columns::COHERENCE_UNBIASED] = (n * alpha - 1.0) / others;
+    row[columns::NOISE_TRACE] = (square - total / n) / others;
+    row[columns::NOISE_G2] = (total - square) / (n * others);
 }
