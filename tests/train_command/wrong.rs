@@ -301,7 +301,13 @@ fn weights_and_data_that_do_not_fit_are_refused() {
         2,
         "property log_odds:99: the data have",
     );
-    refused(&weights, &samples, &["--activation", "gelu"], 2, "contradicts");
+    refused(
+        &weights,
+        &samples,
+        &["--activation", "gelu"],
+        1,
+        "contradicts the requested gelu",
+    );
     refused(
         &weights,
         &samples,
