@@ -57,11 +57,11 @@ impl Properties {
         let k = list.len();
         let mut passes: Vec<(Source, std::ops::Range<usize>, Pass)> = Vec::new();
         for (place, property) in list.iter().enumerate() {
-            let (split, rows) = match *property {
+            let (split, rows): (Split, Vec<_>) = match *property {
                 Property::HalfNorm2 => continue,
                 Property::Logit { split, index, .. }
                 | Property::Prob { split, index, .. }
-                | Property::LogOdds { split, index } => (split, vec![index..index + 1]),
+                | Property::LogOdds { split, index } => (split, std::iter::once(index..index + 1).collect()),
                 Property::MeanLogOdds { split } => (split, whole(split, n_train, n_test)),
                 Property::TrainLoss | Property::Loss => (Split::Train, whole(Split::Train, n_train, n_test)),
                 Property::TestLoss => (Split::Test, whole(Split::Test, n_train, n_test)),

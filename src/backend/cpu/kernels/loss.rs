@@ -127,7 +127,7 @@ fn naive_cotangent<S: Scalar>(z: &[S], y: usize, cotangent: &mut [S]) -> i32 {
     for (c, v) in cotangent.iter_mut().zip(z) {
         *c = S::exp(log_p(*v));
     }
-    cotangent[y] = cotangent[y] - S::ONE;
+    cotangent[y] -= S::ONE;
     scale_by(cotangent)
 }
 

@@ -92,7 +92,7 @@ impl Ranks {
 
     fn of(ascending: &[f64], eps: f64) -> Self {
         let largest = ascending.last().copied().unwrap_or(f64::NAN);
-        if !(largest > 0.0) {
+        if largest.is_nan() || largest <= 0.0 {
             return Self::UNKNOWN;
         }
         let threshold = 4.0 * ascending.len() as f64 * eps * largest;
