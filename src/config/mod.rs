@@ -1,12 +1,23 @@
 //! What a run is: the complete configuration, with a default for every key.
 
+mod check;
+mod keys;
+mod layers;
+mod presets;
+mod property;
 mod values;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::model::{Activation, Norm, TensorGroup};
+
+pub use layers::Layers;
+pub use presets::{Preset, presets_page};
+pub use property::{Property, Split};
 
 /// A complete run configuration; the TOML file has one table per field.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -24,6 +35,32 @@ pub struct Config {
     pub train: TrainConfig,
     /// What is measured, and how often.
     pub stats: StatsConfig,
+}
+
+impl Config {
+    /// Reads a TOML file; keys it lacks have their defaults, which are preset `quick`.
+    ///
+    /// # Errors
+    /// Names file, line, column and key, what was found and what was expected.
+    pub fn from_file(path: &Path) -> Result<Self> {
+        Layers::new(Preset::Quick).file(path)?.build()
+    }
+
+    /// All keys as TOML, from which [`Config::from_file`] reads the same configuration.
+    ///
+    /// # Errors
+    /// If the seed is above what TOML can hold, 2^63 - 1.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::config(format!("the configuration cannot be written as TOML: {e}")))
+    }
+
+    /// Whether all values can be.
+    ///
+    /// # Errors
+    /// Names the first value that cannot, and what was expected.
+    pub fn check(&self) -> Result<()> {
+        check::check(self).map_err(|fault| Error::config(fault.text))
+    }
 }
 
 /// `[task]`

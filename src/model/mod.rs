@@ -1,7 +1,15 @@
 //! Networks: their shapes, their parameters in one flat arena, and the ops of their forward and backward passes.
 
+mod from_config;
+mod init;
 mod layout;
+mod mlp;
+mod network;
 mod shape;
+mod transformer;
+pub mod weights;
 
+pub use init::initial_weights;
 pub use layout::{External, Layout, Tensor, TensorGroup};
+pub use network::{Batch, Forward, Network};
 pub use shape::{Activation, MlpShape, ModelShape, Norm, TransformerShape};

@@ -17,6 +17,13 @@ pub enum Activation {
     Quadratic,
 }
 
+impl Activation {
+    /// Its number in kernels.
+    pub fn code(self) -> u32 {
+        self as u32
+    }
+}
+
 /// Layer normalisation of a transformer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::files;
+use super::listing;
 use super::parquet_file::{self, Cut, MetricsFile};
 use super::row::MetricsRow;
 use crate::error::{Error, Result};
@@ -163,7 +163,7 @@ pub(super) fn truncate(dir: &Path, step: Option<u64>) -> Result<()> {
     let cuts = joined.cuts()?;
     let kept: Vec<Cut> = cuts.iter().copied().filter(|cut| is_kept(cut.step)).collect();
     if kept.is_empty() {
-        return files::remove(&path);
+        return listing::remove(&path);
     }
     if kept.len() == cuts.len() {
         return Ok(());
@@ -187,9 +187,9 @@ fn part_path(dir: &Path, step: u64) -> PathBuf {
 /// The parts of checkpoints after `through`, in order.
 fn parts_after(dir: &Path, through: Option<u64>) -> Result<Vec<(u64, PathBuf)>> {
     let folder = dir.join(PARTS);
-    let mut parts: Vec<(u64, PathBuf)> = files::names(&folder)?
+    let mut parts: Vec<(u64, PathBuf)> = listing::names(&folder)?
         .iter()
-        .filter_map(|name| Some((files::number_in(name, "part-", ".parquet")?, folder.join(name))))
+        .filter_map(|name| Some((listing::number_in(name, "part-", ".parquet")?, folder.join(name))))
         .filter(|(step, _)| through.is_none_or(|through| *step > through))
         .collect();
     parts.sort();
@@ -199,7 +199,7 @@ fn parts_after(dir: &Path, through: Option<u64>) -> Result<Vec<(u64, PathBuf)>> 
 fn remove_parts(dir: &Path, mut condition: impl FnMut(u64) -> bool) -> Result<()> {
     for (step, path) in parts_after(dir, None)? {
         if condition(step) {
-            files::remove(&path)?;
+            listing::remove(&path)?;
         }
     }
     Ok(())

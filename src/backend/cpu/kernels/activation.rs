@@ -1,0 +1,32 @@
+//! activation — out = f(input): ACTIVATION 0 relu, 1 gelu (exact), 2 quadratic.
+//!
+//! in 0 input [len]   out 1 out [len]   params len
+
+use rayon::prelude::*;
+
+use super::support::{ELEMENTS, vectorised};
+use crate::backend::cpu::{Args, Scalar};
+
+/// The standard normal distribution function.
+pub(super) fn normal_cdf(x: f64) -> f64 {
+    0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
+}
+
+pub fn run<S: Scalar>(args: &Args<S>) {
+    let kind = args.constant("ACTIVATION");
+    let input = args.real("input");
+    args.real_mut("out")
+        .par_chunks_mut(ELEMENTS)
+        .zip(input.par_chunks(ELEMENTS))
+        .for_each(|(out, input)| {
+            let pairs = out.iter_mut().zip(input);
+            match kind {
+                0 => vectorised(|| pairs.for_each(|(y, x)| *y = if *x > S::ZERO { *x } else { S::ZERO })),
+                1 => pairs.for_each(|(y, x)| {
+                    let x = x.to_f64();
+                    *y = S::from_f64(x * normal_cdf(x));
+                }),
+                _ => vectorised(|| pairs.for_each(|(y, x)| *y = *x * *x)),
+            }
+        });
+}

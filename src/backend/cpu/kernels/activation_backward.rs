@@ -1,0 +1,30 @@
+//! activation_backward — cotangent = cotangent * f'(input), in place; f as in `activation`, relu'(0) = 0.
+//!
+//! in 0 input [len]   inout 1 cotangent [len]   params len
+
+use rayon::prelude::*;
+
+use super::activation::normal_cdf;
+use super::support::{ELEMENTS, vectorised};
+use crate::backend::cpu::{Args, Scalar};
+
+pub fn run<S: Scalar>(args: &Args<S>) {
+    let kind = args.constant("ACTIVATION");
+    let input = args.real("input");
+    args.real_mut("cotangent")
+        .par_chunks_mut(ELEMENTS)
+        .zip(input.par_chunks(ELEMENTS))
+        .for_each(|(cotangent, input)| {
+            let pairs = cotangent.iter_mut().zip(input);
+            match kind {
+                0 => vectorised(|| pairs.for_each(|(y, x)| *y = if *x > S::ZERO { *y } else { S::ZERO })),
+                1 => pairs.for_each(|(y, x)| {
+                    let x = x.to_f64();
+                    let density = (-0.5 * x * x).exp() * (0.5 * std::f64::consts::FRAC_2_SQRT_PI)
+                        * std::f64::consts::FRAC_1_SQRT_2;
+                    *y *= S::from_f64(normal_cdf(x) + x * density);
+                }),
+                _ => vectorised(|| pairs.for_each(|(y, x)| *y *= *x + *x)),
+            }
+        });
+}

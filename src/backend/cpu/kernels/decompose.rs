@@ -1,0 +1,100 @@
+//! decompose — products of the property gradients with each other and with the parts of the coming update.
+//!
+//! in 0 gradients [1 + K, P]: the step's mean gradient, then one per property   in 1 theta [P]   in 2 moments [3, P]
+//! in 3 scalars (rates)   in 4 spans [tensors, 2]   out 5 partial [blocks, K K + 4 K]   params len P, tensors,
+//! properties K, full (row of `gradients` with the mean gradient over the whole training split)
+//! order: ascending within blocks of 16,384, in f64
+//!
+//! Parts of the update: selection, what the full gradient does now; noise, what the minibatch adds to it; lagged, what
+//! earlier gradients do through the moments; decay. Adam's metric 1/(sqrt(v_t / c2) + eps) contains the step's own
+//! gradient. With coupled L2, decay is what it does now; its past is in lagged, with the moments it went through.
+
+use rayon::prelude::*;
+
+use super::rates::{Rates, kind, pieces};
+use super::support::{dot_wide, vectorised};
+use crate::backend::cpu::{Args, Scalar};
+use crate::config::OptimizerKind;
+use crate::plan::BLOCK;
+
+/// Parts of an update: selection, lagged, noise, decay.
+pub const PARTS: usize = 4;
+
+pub fn run<S: Scalar>(args: &Args<S>) {
+    let [len, _, properties, full] = args.params();
+    let optimizer = kind(args.constant("OPTIMIZER"));
+    let (gradients, theta, moments) = (args.real("gradients"), args.real("theta"), args.real("moments"));
+    let (scalars, spans) = (args.wide("scalars"), args.word("spans"));
+    let rates = Rates::read(scalars);
+    let width = properties * properties + PARTS * properties;
+    args.wide_mut("partial")
+        .par_chunks_exact_mut(width)
+        .enumerate()
+        .for_each(|(block, partial)| {
+            let range = block * BLOCK..len.min((block + 1) * BLOCK);
+            let mut parts = vec![vec![0.0; range.len()]; PARTS];
+            for (piece, decay) in pieces(range.clone(), spans, scalars) {
+                for k in piece {
+                    let at = |row: usize| gradients[row * len + k].to_f64();
+                    let change = split(
+                        optimizer,
+                        &rates,
+                        decay,
+                        [theta[k].to_f64(), at(0), at(full)],
+                        [moments[k].to_f64(), moments[len + k].to_f64()],
+                    );
+                    for (part, value) in parts.iter_mut().zip(change) {
+                        part[k - range.start] = value;
+                    }
+                }
+            }
+            let row = |x: usize| &gradients[(1 + x) * len..][range.clone()];
+            let (pairs, along) = partial.split_at_mut(properties * properties);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for x in 0..properties {
+                        for y in 0..properties {
+                            pairs[x * properties + y] = dot_wide(row(x), row(y));
+                        }
+                        for (place, part) in parts.iter().enumerate() {
+                            along[x * PARTS + place] =
+                                row(x).iter().zip(part).map(|(g, change)| g.to_f64() * change).sum();
+                        }
+                    }
+                },
+            );
+        });
+}
+
+/// The parts of one weight's change: selection, lagged, noise, decay.
+fn split(
+    optimizer: OptimizerKind,
+    rates: &Rates,
+    decay: f64,
+    [w, g, full]: [f64; 3],
+    [m, v]: [f64; 2],
+) -> [f64; PARTS] {
+    let Rates {
+        lr,
+        beta1,
+        beta2,
+        eps,
+        correction1,
+        correction2,
+    } = *rates;
+    let noise = g - full;
+    match optimizer {
+        OptimizerKind::Sgd => [-lr * full, 0.0, -lr * noise, -lr * decay * w],
+        OptimizerKind::Momentum => [-lr * full, -lr * beta1 * m, -lr * noise, -lr * decay * w],
+        OptimizerKind::Adam | OptimizerKind::Adamw => {
+            let coupled = if optimizer == OptimizerKind::Adam { decay * w } else { 0.0 };
+            let v = beta2 * v + (1.0 - beta2) * (g + coupled) * (g + coupled);
+            let metric = 1.0 / ((v / correction2).sqrt() + eps);
+            let now = -lr * (1.0 - beta1) / correction1 * metric;
+            let past = -lr * beta1 / correction1 * metric;
+            let decayed = if optimizer == OptimizerKind::Adam { now * coupled } else { -lr * decay * w };
+            [now * full, past * m, now * noise, decayed]
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! How the sums over a Gram matrix and over its streamed tiles are laid out.
+
+use crate::plan::GRAM_TILE;
+
+/// Numbers per form at the head of the sums: trace, squared Frobenius norm, sum of squared diagonal entries, samples
+/// that count.
+pub const PER_FORM: usize = 8;
+pub const TRACE: usize = 0;
+pub const FROBENIUS2: usize = 1;
+pub const DIAGONAL2: usize = 2;
+pub const SAMPLES: usize = 3;
+
+/// Forms, in the order of their columns.
+pub const RAW: usize = 0;
+pub const COSINE: usize = 1;
+pub const CENTRED: usize = 2;
+
+/// Sum of cosines over pairs i < j of non-zero gradients.
+pub const COSINE_SUM: usize = 24;
+/// Such pairs.
+pub const PAIRS: usize = 25;
+/// Smallest cosine.
+pub const COSINE_MIN: usize = 26;
+/// Pairs with a negative cosine.
+pub const NEGATIVE: usize = 27;
+/// tr K / tr K_centred.
+pub const CONDITION: usize = 28;
+/// After so many numbers the diagonals follow, `[3, N]`.
+pub const HEAD: usize = 32;
+
+/// Numbers of one streamed tile: five sums, then the row sums and the column sums of raw products.
+pub const TILE: usize = 8 + 2 * GRAM_TILE;
+pub const TILE_FROBENIUS2: usize = 0;
+pub const TILE_COSINE: usize = 1;
+pub const TILE_COSINE2: usize = 2;
+pub const TILE_MIN: usize = 3;
+pub const TILE_NEGATIVE: usize = 4;
+pub const TILE_ROWS: usize = 8;
+
+/// 2^-(e_i - e_0) for every sample, e_0 the smallest exponent: the common scale of the raw form, in which the largest
+/// gradients keep theirs.
+pub fn common_scale(exponents: &[u32]) -> Vec<f64> {
+    let smallest = exponents.iter().map(|e| e.cast_signed()).min().unwrap_or(0);
+    exponents
+        .iter()
+        .map(|e| f64::from(smallest - e.cast_signed()).exp2())
+        .collect()
+}

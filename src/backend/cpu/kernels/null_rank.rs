@@ -1,0 +1,75 @@
+//! The null beside every rank: the same norms with random directions.
+//!
+//! Random directions in P dimensions have K_ii = d_i and independent K_ij of mean 0 and variance d_i d_j / P, so to
+//! second order in K_ij (Daleckii & Krein) a sum over eigenvalues is
+//! `sum f(d_i) + 1/2 sum_{i != j} f'[d_i, d_j] d_i d_j / P`, with the divided difference of f'.
+//! Where P is below 16 n that is too coarse, and one seeded draw of directions is solved instead.
+
+use super::rank_statistics::entropy_rank;
+use super::spectrum::eigenvalues;
+use crate::random::{Purpose, Stream};
+
+/// Expected erank on singular values and on eigenvalues of gradients with squared norms `d` and random directions.
+pub fn null_ranks(d: &[f64], parameters: usize) -> [f64; 2] {
+    let mean = d.iter().sum::<f64>() / d.len() as f64;
+    let d: Vec<f64> = d.iter().map(|x| x / mean).filter(|x| *x > 0.0).collect();
+    if d.is_empty() {
+        return [f64::NAN; 2];
+    }
+    if parameters < 16 * d.len() {
+        return drawn(&d, parameters);
+    }
+    let roots: Vec<f64> = d.iter().map(|x| x.sqrt()).collect();
+    let logs: Vec<f64> = d.iter().map(|x| x.ln()).collect();
+    let trace: f64 = d.iter().sum();
+    let mut root_sum: f64 = roots.iter().sum();
+    let mut root_log_sum: f64 = roots.iter().zip(&logs).map(|(r, l)| 0.5 * r * l).sum();
+    let mut log_sum: f64 = d.iter().zip(&logs).map(|(x, l)| x * l).sum();
+    for i in 0..d.len() {
+        for j in 0..i {
+            let (x, y) = (d[i], d[j]);
+            // Each pair stands for (i, j) and (j, i): the factor 1/2 is used up.
+            let variance = x * y / parameters as f64;
+            root_sum -= variance / (2.0 * roots[i] * roots[j] * (roots[i] + roots[j]));
+            let near = (x - y).abs() < 1e-4 * (x + y);
+            let middle = 0.5 * (x + y);
+            root_log_sum += variance
+                * if near {
+                    -middle.ln() / (8.0 * middle * middle.sqrt())
+                } else {
+                    ((logs[i] + 2.0) / roots[i] - (logs[j] + 2.0) / roots[j]) / (4.0 * (x - y))
+                };
+            log_sum += variance * if near { 1.0 / middle } else { (logs[i] - logs[j]) / (x - y) };
+        }
+    }
+    [
+        (root_sum.ln() - root_log_sum / root_sum).exp(),
+        (trace.ln() - log_sum / trace).exp(),
+    ]
+}
+
+/// The ranks of one draw of directions.
+fn drawn(d: &[f64], parameters: usize) -> [f64; 2] {
+    let n = d.len();
+    let stream = Stream::new(0, Purpose::Null);
+    let directions: Vec<Vec<f64>> = (0..n)
+        .map(|i| {
+            let row: Vec<f64> = (0..parameters).map(|k| stream.normal((i * parameters + k) as u64)).collect();
+            let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+            row.iter().map(|x| x / length).collect()
+        })
+        .collect();
+    let mut gram = vec![0.0; n * n];
+    for i in 0..n {
+        for j in 0..=i {
+            let cosine: f64 = directions[i].iter().zip(&directions[j]).map(|(x, y)| x * y).sum();
+            gram[i * n + j] = cosine * (d[i] * d[j]).sqrt();
+            gram[j * n + i] = gram[i * n + j];
+        }
+    }
+    let mut values = vec![0.0; n];
+    eigenvalues(&gram, &mut values);
+    let threshold = 4.0 * n as f64 * f64::EPSILON * values[n - 1];
+    let kept = values.into_iter().filter(move |l| *l >= threshold);
+    [entropy_rank(kept.clone().map(f64::sqrt)), entropy_rank(kept)]
+}

@@ -1,0 +1,54 @@
+//! Cotangents that carry a power of two of their own, so that no loss is too small for them.
+
+use crate::backend::cpu::Scalar;
+
+/// The logits other than one, relative to the largest of them.
+pub struct Competitors {
+    /// Q = sum over j != y of exp(z_j - m2).
+    pub sum: f64,
+    /// (m2 - m)/ln 2, with m the largest of all logits: at most 0.
+    pub log2_behind: f64,
+    /// (z_y - m)/ln 2: at most 0.
+    pub log2_own: f64,
+    /// Sum over all j of exp(z_j - m).
+    pub partition: f64,
+}
+
+/// Fills `q` with exp(z_j - m2) (0 at y), m2 the largest logit but z_y, and returns what softmax is made of.
+pub fn competitors<S: Scalar>(z: &[S], y: usize, q: &mut [S]) -> Competitors {
+    let others = z[..y].iter().chain(&z[y + 1..]).copied();
+    let second = others.fold(S::from_f64(f64::NEG_INFINITY), S::max);
+    let mut sum = 0.0;
+    for (j, (to, v)) in q.iter_mut().zip(z).enumerate() {
+        *to = if j == y { S::ZERO } else { S::exp(*v - second) };
+        sum += to.to_f64();
+    }
+    let (own, second) = (z[y].to_f64(), second.to_f64());
+    let largest = own.max(second);
+    Competitors {
+        sum: if z.len() == 1 { 0.0 } else { sum },
+        log2_behind: (second - largest) * std::f64::consts::LOG2_E,
+        log2_own: (own - largest) * std::f64::consts::LOG2_E,
+        partition: (own - largest).exp() + sum * (second - largest).exp(),
+    }
+}
+
+/// x * 2^log2 as mantissa in [1/2, 1) and power of two; x > 0.
+pub fn scale_to_unit(x: f64, log2: f64) -> (f64, i32) {
+    let whole = log2.floor();
+    let (mantissa, power) = libm::frexp(x * (log2 - whole).exp2());
+    (mantissa, power + whole as i32)
+}
+
+/// Scales a vector by a power of two so that its largest magnitude lies in [1/2, 1); returns the power. A zero vector
+/// keeps 0, as does one that is not finite.
+pub fn scale_by<S: Scalar>(vector: &mut [S]) -> i32 {
+    let largest = vector.iter().fold(S::ZERO, |m, v| S::max(m, S::abs(*v)));
+    if largest == S::ZERO || !S::is_finite(largest) {
+        return 0;
+    }
+    let (_, power) = libm::frexp(largest.to_f64());
+    let factor = S::exp2i(-power);
+    vector.iter_mut().for_each(|v| *v *= factor);
+    -power
+}

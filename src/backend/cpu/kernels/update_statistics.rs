@@ -1,0 +1,19 @@
+//! update_statistics — 2-norms of parameters, mean gradient and update; cos(g_t, g_{t-1}) and cos(g_t, m_{t-1}), null
+//! where either vector is zero.
+//!
+//! in 0 sums [7], see `optimizer`   inout 1 scalars
+
+use crate::backend::cpu::{Args, Scalar};
+use crate::plan::control::RATES;
+use crate::stats::columns;
+
+pub fn run<S: Scalar>(args: &Args<S>) {
+    let sums = args.wide("sums");
+    let row = &mut args.wide_mut("scalars")[RATES..];
+    row[columns::WEIGHT_NORM] = sums[0].sqrt();
+    row[columns::GRADIENT_NORM] = sums[1].sqrt();
+    row[columns::UPDATE_NORM] = sums[2].sqrt();
+    // 0/0 is NaN, which stands for null.
+    row[columns::TEMPORAL_COSINE] = sums[3] / (sums[1].sqrt() * sums[4].sqrt());
+    row[columns::MOMENTUM_COSINE] = sums[5] / (sums[1].sqrt() * sums[6].sqrt());
+}

@@ -1,0 +1,81 @@
+//! Backends: executors of launches. A backend allocates once, prepares each specialisation once, then only launches.
+
+pub mod cpu;
+
+use crate::error::Result;
+use crate::plan::{BufferId, Plan, Segment};
+
+/// Precision of [`crate::plan::Element::Real`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Precision {
+    /// 32-bit floating point.
+    #[default]
+    F32,
+    /// 64-bit floating point.
+    F64,
+}
+
+impl Precision {
+    /// Bytes of one real number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+
+    /// Its name, as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+        }
+    }
+
+    /// Distance from 1 to the next number.
+    pub fn epsilon(self) -> f64 {
+        match self {
+            Self::F32 => f64::from(f32::EPSILON),
+            Self::F64 => f64::EPSILON,
+        }
+    }
+}
+
+/// Contents of a buffer on the host. Real and wide numbers travel as f64, which holds every f32 exactly.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Real or wide numbers.
+    Numbers(Vec<f64>),
+    /// Words.
+    Words(Vec<u32>),
+}
+
+/// Runs the launches of one plan for a fixed number of run slots.
+pub trait Executor {
+    /// The plan it runs.
+    fn plan(&self) -> &Plan;
+
+    /// Fills one slot's share of a buffer.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Shape`] if the length or kind differs, or a device error.
+    fn upload(&mut self, slot: usize, buffer: BufferId, values: &Values) -> Result<()>;
+
+    /// One slot's share of a buffer, after all work submitted so far.
+    ///
+    /// # Errors
+    /// A device error.
+    fn download(&mut self, slot: usize, buffer: BufferId) -> Result<Values>;
+
+    /// Runs the launches of these segments, in the plan's order, for every slot where they are due.
+    ///
+    /// # Errors
+    /// A device error, with the kernel's name.
+    fn submit(&mut self, segments: &[Segment]) -> Result<()>;
+
+    /// The device, in words.
+    fn device(&self) -> String;
+
+    /// Precision of real numbers.
+    fn precision(&self) -> Precision;
+}

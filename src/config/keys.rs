@@ -1,0 +1,131 @@
+//! All configuration keys: what may stand there, in the words of error messages, and what it means.
+
+use std::collections::BTreeMap;
+
+use toml::{Table, Value};
+
+use super::Config;
+
+/// A configuration key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    /// `section.key`
+    pub name: &'static str,
+    /// Completes "expected …".
+    pub expected: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+const fn key(name: &'static str, expected: &'static str, meaning: &'static str) -> Key {
+    Key {
+        name,
+        expected,
+        meaning,
+    }
+}
+
+const COUNT: &str = "a whole number of at least 1";
+const COUNT_OR_NONE: &str = "a whole number of at least 0";
+const NOT_NEGATIVE: &str = "a number of at least 0";
+const BOOL: &str = "true or false";
+
+/// Every key, in the order of the file.
+#[rustfmt::skip]
+pub(super) const KEYS: &[Key] = &[
+    key("task.op", r#""add", "sub", "mul" or "file""#, "operation modulo p whose whole table is the data, or `file`"),
+    key("task.p", "a whole number from 2 to 4096", "modulus; need not be prime"),
+    key("task.prompt", r#""a b =" or "a op b =""#, "how a transformer sees a pair; an MLP sees a and b"),
+    key("task.train_fraction", "a number between 0 and 1", "share of the examples that is trained on"),
+    key("task.seed", "a whole number of at least 0", "seed of split, initial weights, batch order and label noise"),
+    key("task.random_labels", BOOL, "replace all labels by uniform draws: a control in which nothing can be generalised"),
+    key("task.file", "the path of a safetensors file in quotes", r#"data of `op = "file"`: `labels [N]` and `tokens [N, T]` or `inputs [N, d]`"#),
+    key("model.kind", r#""transformer" or "mlp""#, "family of networks"),
+    key("model.layers", COUNT, "transformer: blocks"),
+    key("model.d_model", COUNT, "transformer: width of the residual stream; MLP: width of the embedding"),
+    key("model.heads", COUNT, "transformer: attention heads; divides d_model"),
+    key("model.d_mlp", COUNT, "transformer: hidden width of the MLP"),
+    key("model.activation", r#""relu", "gelu" or "quadratic""#, "non-linearity"),
+    key("model.norm", r#""none" or "pre""#, "transformer: LayerNorm"),
+    key("model.input", r#""one_hot", "embedding" or "float""#, "MLP: what the first layer sees; `float` needs a data file with `inputs`"),
+    key("model.hidden", "a list of whole numbers of at least 1", "MLP: hidden widths"),
+    key("model.bias", BOOL, "MLP: whether layers have biases"),
+    key("model.init", r#""nanda", "fan_in" or "gromov""#, "scale of the initial weights"),
+    key("model.init_scale", "a number above 0", "factor on every initial weight matrix"),
+    key("loss.kind", r#""cross_entropy", "cross_entropy_naive" or "mse""#, "loss of a sample; `cross_entropy_naive` has the cancellation of float32 log-softmax"),
+    key("optimizer.kind", r#""sgd", "momentum", "adam" or "adamw""#, "update rule"),
+    key("optimizer.lr", NOT_NEGATIVE, "learning rate"),
+    key("optimizer.weight_decay", NOT_NEGATIVE, "decoupled in `adamw`, else added to the gradient"),
+    key("optimizer.beta1", "a number of at least 0 and below 1", "decay of the first moment; the momentum of `momentum`"),
+    key("optimizer.beta2", "a number of at least 0 and below 1", "decay of the second moment"),
+    key("optimizer.eps", "a number above 0", "added to the root of the second moment"),
+    key("optimizer.warmup", COUNT_OR_NONE, "steps over which the learning rate rises linearly"),
+    key("optimizer.batch", r#""full" or a whole number of at least 1"#, "samples of a step"),
+    key("optimizer.weight_decay_groups", "a table of numbers of at least 0 with keys among embed, position, attention, mlp, unembed, norm, bias", "weight decay of single tensor groups"),
+    key("train.steps", COUNT, "most steps"),
+    key("train.stop", r#""never" or "grokked+K""#, "end K steps after the running median of the test accuracy reached 0.95"),
+    key("train.checkpoint_every", COUNT, "steps between checkpoints"),
+    key("train.chunk", COUNT, "steps the device makes between two looks of the host"),
+    key("stats.scalars_every", COUNT, "steps between measurements of the scalars of the step's batch"),
+    key("stats.evaluate_every", COUNT, "steps between evaluations of both splits"),
+    key("stats.gram_every", COUNT_OR_NONE, "steps between Gram matrices; 0 for none"),
+    key("stats.decompose_every", COUNT_OR_NONE, "steps between decompositions of the step (ntcov, predicted and measured changes); 0 for none"),
+    key("stats.samples", r#""all" or a whole number of at least 1"#, "size of the fixed seeded Gram subset of the training split"),
+    key("stats.spectrum", r#""exact" or "off""#, "whether the eigenvalues of Gram matrices are solved"),
+    key("stats.properties", "a list of properties", "whose changes are predicted and measured"),
+];
+
+/// The key of this name.
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The sections.
+pub(super) fn sections() -> Vec<&'static str> {
+    let mut names: Vec<&str> = KEYS
+        .iter()
+        .filter_map(|key| Some(key.name.split_once('.')?.0))
+        .collect();
+    names.dedup();
+    names
+}
+
+/// All values by `section.key`; keys that are not set are absent.
+pub(super) fn flat(config: &Config) -> BTreeMap<String, Value> {
+    let table = Table::try_from(config).unwrap_or_default();
+    let mut all = BTreeMap::new();
+    for (section, keys) in table {
+        if let Value::Table(keys) = keys {
+            all.extend(keys.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)));
+        }
+    }
+    all
+}
+
+/// `; did you mean X?` if one of the names is close to what was written.
+pub(super) fn did_you_mean<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let nearest = names.map(|name| (distance(written, name), name)).min();
+    match nearest {
+        Some((d, name)) if d <= 1 + written.len() / 4 => format!("; did you mean {name}?"),
+        _ => String::new(),
+    }
+}
+
+/// Fewest insertions, deletions, replacements and swaps of neighbours between two words.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}

@@ -1,0 +1,215 @@
+//! Configurations in layers: a preset, over it a file, over it single settings; errors say where a value came from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize as _;
+use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
+use toml::{Spanned, Table, Value};
+
+use super::{Config, Preset, check, keys};
+use crate::error::{Error, Result};
+
+/// Puts a configuration together.
+///
+/// ```
+/// use gmatrix::config::{Layers, Preset};
+///
+/// let config = Layers::new(Preset::Nanda).set("task.seed=3")?.set("train.stop=never")?.build()?;
+/// assert_eq!((config.task.p, config.task.seed), (113, 3));
+/// # Ok::<(), gmatrix::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Layers {
+    config: Config,
+    origins: BTreeMap<String, Origin>,
+}
+
+/// Where a value was written.
+#[derive(Debug, Clone)]
+enum Origin {
+    File { path: PathBuf, line: usize, column: usize },
+    Set(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Self::Set(text) => write!(f, "--set {text}"),
+        }
+    }
+}
+
+impl Layers {
+    /// Starts from a preset.
+    pub fn new(preset: Preset) -> Self {
+        Self {
+            config: preset.config(),
+            origins: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over all keys of a TOML file.
+    ///
+    /// # Errors
+    /// Names file, line, column and key, what was found and what was expected.
+    pub fn file(mut self, path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let origin = |offset: usize| {
+            let before = &text[..offset.min(text.len())];
+            let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+            Origin::File {
+                path: path.to_path_buf(),
+                line: before.matches('\n').count() + 1,
+                column: before[line_start..].chars().count() + 1,
+            }
+        };
+        let table = DeTable::parse(&text).map_err(|e| {
+            let offset = e.span().map_or(0, |span| span.start);
+            let message = e.message().trim().replace('\n', ", ");
+            Error::config(format!("{}: not valid TOML: {message}", origin(offset)))
+        })?;
+        for (section, keys) in in_order(table.into_inner()) {
+            let section_at = origin(section.span().start);
+            let section = section.into_inner();
+            if !keys::sections().contains(&section.as_ref()) {
+                return Err(Error::config(format!("{section_at}: {}", unknown_section(&section))));
+            }
+            let value_at = origin(keys.span().start);
+            let DeValue::Table(keys) = keys.into_inner() else {
+                return Err(Error::config(format!(
+                    "{value_at}: {section} is a section, expected [{section}] and its keys below"
+                )));
+            };
+            for (key, value) in in_order(keys) {
+                let path = [section.as_ref(), key.get_ref()];
+                let name = path.join(".");
+                if keys::find(&name).is_none() {
+                    return Err(Error::config(format!(
+                        "{}: {}",
+                        origin(key.span().start),
+                        unknown_key(&name)
+                    )));
+                }
+                let at = origin(value.span().start);
+                let value = plain(value).map_err(|e| Error::config(format!("{at}: {name}: {e}")))?;
+                self.assign(&path, value, at)?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Takes over one setting, `section.key=value`; the value is TOML, or else a string.
+    ///
+    /// # Errors
+    /// Names the setting, what was found and what was expected.
+    pub fn set(mut self, setting: &str) -> Result<Self> {
+        let origin = Origin::Set(setting.to_owned());
+        let Some((name, text)) = setting.split_once('=') else {
+            return Err(Error::config(format!("{origin}: expected section.key=value")));
+        };
+        let (name, text) = (name.trim(), text.trim());
+        let path: Vec<&str> = name.split('.').collect();
+        let known = match path[..] {
+            [section, _] | ["optimizer", section @ "weight_decay_groups", _] => {
+                let key = if path.len() == 3 {
+                    "optimizer.weight_decay_groups"
+                } else {
+                    name
+                };
+                if keys::find(key).is_some() {
+                    Ok(())
+                } else if keys::sections().contains(&section) {
+                    Err(unknown_key(name))
+                } else {
+                    Err(unknown_section(section))
+                }
+            }
+            [section] if keys::sections().contains(&section) => Err(format!("expected {section}.key=value")),
+            _ => Err(unknown_key(name)),
+        };
+        known.map_err(|reason| Error::config(format!("{origin}: {reason}")))?;
+        let value = parse_value(text).unwrap_or_else(|| Value::String(text.to_owned()));
+        self.assign(&path, value, origin)?;
+        Ok(self)
+    }
+
+    /// The complete configuration, with all values checked.
+    ///
+    /// # Errors
+    /// Names the first value that cannot be, and where it came from.
+    pub fn build(self) -> Result<Config> {
+        check::check(&self.config).map_err(|fault| {
+            let origin = fault.keys.iter().find_map(|key| self.origins.get(*key));
+            Error::config(match origin {
+                Some(origin) => format!("{origin}: {}", fault.text),
+                None => fault.text,
+            })
+        })?;
+        Ok(self.config)
+    }
+
+    fn assign(&mut self, path: &[&str], value: Value, origin: Origin) -> Result<()> {
+        let key = path[..2].join(".");
+        let expected = keys::find(&key).map_or("another value", |key| key.expected);
+        let name = path.join(".");
+        let found = value.to_string();
+        let refuse = || Error::config(format!("{origin}: {name} = {found}, expected {expected}"));
+        let mut table = Table::try_from(&self.config).map_err(|e| Error::config(format!("{origin}: {e}")))?;
+        *entry(&mut table, path).ok_or_else(refuse)? = value;
+        self.config = Config::deserialize(table).map_err(|_| refuse())?;
+        self.origins.insert(key, origin);
+        Ok(())
+    }
+}
+
+/// The place of a value in nested tables.
+fn entry<'a>(table: &'a mut Table, path: &[&str]) -> Option<&'a mut Value> {
+    let (first, rest) = path.split_first()?;
+    if rest.is_empty() {
+        return Some(table.entry(*first).or_insert(Value::Boolean(false)));
+    }
+    let inner = table.entry(*first).or_insert_with(|| Value::Table(Table::new()));
+    entry(inner.as_table_mut()?, rest)
+}
+
+fn unknown_section(section: &str) -> String {
+    let hint = keys::did_you_mean(section, keys::sections().into_iter());
+    format!(
+        "unknown section {section}{hint}; the sections are {}",
+        keys::sections().join(", ")
+    )
+}
+
+fn unknown_key(name: &str) -> String {
+    let section = name.split('.').next().unwrap_or_default();
+    let in_section = |key: &&keys::Key| key.name.split('.').next() == Some(section);
+    let names: Vec<&str> = keys::KEYS.iter().filter(in_section).map(|key| key.name).collect();
+    let hint = keys::did_you_mean(name, keys::KEYS.iter().map(|key| key.name));
+    match (hint.is_empty(), names.is_empty()) {
+        (false, _) => format!("unknown key {name}{hint}"),
+        (true, true) => format!("unknown key {name}; the sections are {}", keys::sections().join(", ")),
+        (true, false) => format!("unknown key {name}; the keys are {}", names.join(", ")),
+    }
+}
+
+type Entry<'i> = (Spanned<DeString<'i>>, Spanned<DeValue<'i>>);
+
+/// The entries as they stand in the file, so that the first error is told.
+fn in_order(table: DeTable<'_>) -> Vec<Entry<'_>> {
+    let mut entries: Vec<_> = table.into_iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+/// A value with its positions forgotten.
+fn plain(value: Spanned<DeValue<'_>>) -> Result<Value, toml::de::Error> {
+    Value::deserialize(ValueDeserializer::from(value))
+}
+
+fn parse_value(text: &str) -> Option<Value> {
+    plain(DeValue::parse(text).ok()?).ok()
+}

@@ -1,0 +1,83 @@
+//! Optimisers as ops: the update, and the numbers a slot's rates are made of.
+
+use crate::backend::cpu::kernels::OPTIMIZER_SUMS;
+use crate::config::{OptimizerConfig, OptimizerKind};
+use crate::model::{Layout, Network, TensorGroup};
+use crate::plan::{Arena, Kernel, PlanBuilder, View, call, control};
+use crate::stats::reduce;
+
+impl OptimizerKind {
+    /// Its number in kernels.
+    pub fn code(self) -> u32 {
+        self as u32
+    }
+}
+
+/// Buffers of the update.
+#[derive(Debug, Clone, Copy)]
+pub struct Update {
+    /// Which rule.
+    pub kind: OptimizerKind,
+    /// m, v and the previous gradient, `[3, P]`.
+    pub moments: View,
+    /// Rates, then the row.
+    pub scalars: View,
+    /// End and group of every tensor.
+    pub spans: View,
+}
+
+impl Update {
+    /// Buffers of the update of a network.
+    pub fn new(builder: &mut PlanBuilder, net: &Network, kind: OptimizerKind, scalars: View) -> Self {
+        Self {
+            kind,
+            moments: builder.buffer(Arena::Moments, "moments", &[3, net.layout.len]),
+            scalars,
+            spans: builder.table("spans", spans(&net.layout)),
+        }
+    }
+
+    /// Adds the update by `gradient`, and the columns that follow from it.
+    pub fn add(&self, builder: &mut PlanBuilder, net: &Network, gradient: View) {
+        let len = net.layout.len;
+        let partial = reduce::partial(builder, len, OPTIMIZER_SUMS);
+        let sums = builder.buffer(Arena::WideScratch, "update_sums", &[OPTIMIZER_SUMS]);
+        builder.op(
+            "update",
+            vec![
+                call(
+                    Kernel::Optimizer,
+                    &[("OPTIMIZER", self.kind.code())],
+                    &[net.parameters, gradient, self.moments, self.scalars, self.spans, partial],
+                    &[len, net.layout.tensors.len()],
+                ),
+                reduce::sum_rows(partial, sums),
+                call(Kernel::UpdateStatistics, &[], &[sums, self.scalars], &[]),
+            ],
+        );
+    }
+}
+
+fn spans(layout: &Layout) -> Vec<u32> {
+    let group = |group: TensorGroup| TensorGroup::ALL.iter().position(|g| *g == group).unwrap_or(0) as u32;
+    layout
+        .tensors
+        .iter()
+        .flat_map(|t| [(t.offset + t.len()) as u32, group(t.group)])
+        .collect()
+}
+
+/// The settings of a slot, as `plan::control` lays them out.
+pub fn settings(config: &OptimizerConfig) -> Vec<f64> {
+    let mut settings = vec![0.0; control::SETTINGS];
+    settings[control::LR] = config.lr;
+    settings[control::LN_BETA1] = config.beta1.ln();
+    settings[control::LN_BETA2] = config.beta2.ln();
+    settings[control::BETA1] = config.beta1;
+    settings[control::BETA2] = config.beta2;
+    settings[control::EPS] = config.eps;
+    for (place, group) in TensorGroup::ALL.iter().enumerate() {
+        settings[control::DECAY + place] = *config.weight_decay_groups.get(group).unwrap_or(&config.weight_decay);
+    }
+    settings
+}

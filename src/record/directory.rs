@@ -1,0 +1,245 @@
+//! The run directory: who may write in it, its checkpoints, and what of it survives a kill.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::info::{self, RunInfo};
+use super::row::MetricsRow;
+use super::tensors::TensorSet;
+use super::{files, listing, metrics};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Name of the complete configuration.
+const CONFIG: &str = "config.toml";
+/// Name of the file whose lock says that a process writes here. It stays: removing it would race with the next owner.
+const LOCK: &str = "run.lock";
+/// Name of the folder with weights and states.
+const CHECKPOINTS: &str = "checkpoints";
+const WEIGHTS: &str = ".safetensors";
+const STATE: &str = ".state.safetensors";
+
+/// A run directory that this process alone may write in.
+#[derive(Debug)]
+pub struct RunDirectory {
+    path: PathBuf,
+    /// Holds the lock while it is open.
+    _lock: File,
+}
+
+/// A run that was found in a directory.
+#[derive(Debug)]
+pub enum Resumed {
+    /// It ended for good; nothing is left to do.
+    Finished(Box<RunInfo>),
+    /// It goes on.
+    Unfinished(Box<Unfinished>),
+}
+
+/// What is needed to go on with a run.
+#[derive(Debug)]
+pub struct Unfinished {
+    /// Its directory, locked, with all that is later than the checkpoint removed.
+    pub directory: RunDirectory,
+    /// Its configuration.
+    pub config: Config,
+    /// What was known about it at the checkpoint.
+    pub info: RunInfo,
+    /// Where it goes on; `None` starts at step 0.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// A checkpoint to go on from.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// Steps made.
+    pub step: u64,
+    /// All persistent buffers of the run.
+    pub state: TensorSet,
+}
+
+impl RunDirectory {
+    /// Makes `path` a new run directory, with the configuration as its first file.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Io`] if it is not empty, in use, or cannot be written.
+    pub fn create(path: &Path, config: &Config) -> Result<Self> {
+        fs::create_dir_all(path).map_err(|e| Error::io(path, format!("cannot be created: {e}")))?;
+        refuse_unless_empty(path)?;
+        let directory = Self::lock(path)?;
+        // Another process may have been faster between the look and the lock.
+        refuse_unless_empty(path)?;
+        let config_path = path.join(CONFIG);
+        let text = config.to_toml()?;
+        files::replace(&config_path, |file| file.write_all(text.as_bytes()))?;
+        directory.make_folders()?;
+        Ok(directory)
+    }
+
+    /// Makes a new directory `root/name`, or the first of `root/name-2`, `root/name-3`, … that does not exist.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Io`] if it cannot be written.
+    pub fn create_numbered(root: &Path, name: &str, config: &Config) -> Result<Self> {
+        fs::create_dir_all(root).map_err(|e| Error::io(root, format!("cannot be created: {e}")))?;
+        let mut k = 1;
+        loop {
+            let path = root.join(if k == 1 { name.to_owned() } else { format!("{name}-{k}") });
+            match fs::create_dir(&path) {
+                Ok(()) => return Self::create(&path, config),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => k += 1,
+                Err(e) => return Err(Error::io(path, format!("cannot be created: {e}"))),
+            }
+        }
+    }
+
+    /// Goes on with the run in `path`: takes the newest complete checkpoint and removes whatever is later.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Io`] if it is not a run directory, is in use, or its newest checkpoint is damaged.
+    pub fn resume(path: &Path) -> Result<Resumed> {
+        let config_path = path.join(CONFIG);
+        if !config_path.is_file() {
+            return Err(Error::io(path, format!("is not a run directory: it holds no {CONFIG}")));
+        }
+        let config = Config::from_file(&config_path)?;
+        let info = match path.join(info::FILE).exists() {
+            true => info::read_run_info(path)?,
+            false => RunInfo::default(),
+        };
+        if info.ended.is_some_and(|ended| ended.is_final()) {
+            return Ok(Resumed::Finished(Box::new(info)));
+        }
+        let directory = Self::lock(path)?;
+        directory.make_folders()?;
+        let step = directory.newest_checkpoint()?;
+        // Read before anything is removed: a damaged checkpoint must not cost more than itself.
+        let checkpoint = match step {
+            Some(step) => Some(directory.read_checkpoint(step)?),
+            None => None,
+        };
+        directory.remove_later_than(step)?;
+        Ok(Resumed::Unfinished(Box::new(Unfinished {
+            directory,
+            config,
+            info,
+            checkpoint,
+        })))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Records all that happened since the last checkpoint: the rows, the weights and the state, then `run.json`.
+    /// When this returns, the run can be resumed from `info.step`; if it fails, from the checkpoint before.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Io`] names the file that could not be written.
+    pub fn checkpoint(
+        &self,
+        columns: &[String],
+        rows: &[MetricsRow],
+        weights: &TensorSet,
+        state: &TensorSet,
+        info: &RunInfo,
+    ) -> Result<()> {
+        metrics::write_part(&self.path, info.step, columns, rows)?;
+        state.write(&self.checkpoint_path(info.step, STATE))?;
+        weights.write(&self.checkpoint_path(info.step, WEIGHTS))?;
+        metrics::join(&self.path, info.ended.is_some())?;
+        info::write(&self.path, info)
+    }
+
+    /// Replaces `run.json`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Io`] if it cannot be written.
+    pub fn write_info(&self, info: &RunInfo) -> Result<()> {
+        info::write(&self.path, info)
+    }
+
+    fn lock(path: &Path) -> Result<Self> {
+        let lock_path = path.join(LOCK);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(|e| Error::io(&lock_path, format!("cannot be written: {e}")))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::io(path, "is in use by another gmatrix process")),
+            // Some network file systems have no locks; the run is worth more than the guard.
+            Err(TryLockError::Error(e)) => tracing::warn!("{}: cannot be locked: {e}", lock_path.display()),
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            _lock: lock,
+        })
+    }
+
+    fn make_folders(&self) -> Result<()> {
+        for name in [metrics::PARTS, CHECKPOINTS] {
+            let folder = self.path.join(name);
+            fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, format!("cannot be created: {e}")))?;
+        }
+        files::sync_directory(&self.path).map_err(|e| Error::io(&self.path, e))
+    }
+
+    fn checkpoint_path(&self, step: u64, suffix: &str) -> PathBuf {
+        self.path.join(CHECKPOINTS).join(format!("step-{step:08}{suffix}"))
+    }
+
+    /// The greatest step with both files. The weights are written last, so they alone say that a checkpoint is
+    /// complete; the state is looked for too, since users may have removed it to save space.
+    fn newest_checkpoint(&self) -> Result<Option<u64>> {
+        let names = listing::names(&self.path.join(CHECKPOINTS))?;
+        let steps = names
+            .iter()
+            .filter_map(|name| listing::number_in(name, "step-", WEIGHTS));
+        Ok(steps.filter(|&step| self.checkpoint_path(step, STATE).exists()).max())
+    }
+
+    fn read_checkpoint(&self, step: u64) -> Result<Checkpoint> {
+        let path = self.checkpoint_path(step, STATE);
+        let state = TensorSet::read(&path).map_err(|e| match e.kind() {
+            ErrorKind::Io { reason, .. } => Error::io(
+                &path,
+                format!("{reason}; remove it to resume from the checkpoint before it"),
+            ),
+            _ => e,
+        })?;
+        Ok(Checkpoint { step, state })
+    }
+
+    fn remove_later_than(&self, step: Option<u64>) -> Result<()> {
+        for folder in ["", metrics::PARTS, CHECKPOINTS] {
+            let folder = self.path.join(folder);
+            for name in listing::names(&folder)? {
+                let later = [STATE, WEIGHTS]
+                    .iter()
+                    .find_map(|suffix| listing::number_in(&name, "step-", suffix))
+                    .is_some_and(|found| step.is_none_or(|step| found > step));
+                if later || listing::is_unfinished(&name) {
+                    listing::remove(&folder.join(name))?;
+                }
+            }
+        }
+        metrics::truncate(&self.path, step)
+    }
+}
+
+/// A directory counts as empty if a run was killed in it before its configuration was written.
+fn refuse_unless_empty(path: &Path) -> Result<()> {
+    let names = listing::names(path)?;
+    match names.iter().find(|name| *name != LOCK && !listing::is_unfinished(name)) {
+        Some(name) => Err(Error::io(
+            path,
+            format!("is not empty (it holds {name}); a new run needs a new or empty directory"),
+        )),
+        None => Ok(()),
+    }
+}
