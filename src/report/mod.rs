@@ -32,8 +32,8 @@ pub const FILE: &str = "report.html";
 /// Writes the report of the run in `dir` and returns its path. The run may still be in progress.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Io`] if the directory or its metrics are missing or damaged, or the report cannot be written; what
-/// [`Config::from_file`] says of its configuration.
+/// [`crate::ErrorKind::Io`] if the directory or its metrics are missing or damaged, or the report cannot be written;
+/// what [`Config::from_file`] says of its configuration.
 pub fn write_report(dir: &Path) -> Result<PathBuf> {
     if !dir.is_dir() {
         return Err(Error::io(dir, "no such directory; expected a run directory"));
