@@ -1,2 +1,7 @@
 //! The `gmatrix` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gmatrix::cli::main()
+}

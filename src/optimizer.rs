@@ -48,7 +48,14 @@ impl Update {
                 call(
                     Kernel::Optimizer,
                     &[("OPTIMIZER", self.kind.code())],
-                    &[net.parameters, gradient, self.moments, self.scalars, self.spans, partial],
+                    &[
+                        net.parameters,
+                        gradient,
+                        self.moments,
+                        self.scalars,
+                        self.spans,
+                        partial,
+                    ],
                     &[len, net.layout.tensors.len()],
                 ),
                 reduce::sum_rows(partial, sums),

@@ -94,7 +94,10 @@ fn first_input(net: &Network, shape: &MlpShape, builder: &mut PlanBuilder, batch
         MlpInput::Float => {
             let source = batch.inputs.expect("samples have real inputs");
             let x = builder.buffer(Arena::Activations, "inputs", &[n, shape.d_model]);
-            builder.op("inputs", vec![call(Kernel::Copy, &[], &[source, x], &[n * shape.d_model])]);
+            builder.op(
+                "inputs",
+                vec![call(Kernel::Copy, &[], &[source, x], &[n * shape.d_model])],
+            );
             Some(x)
         }
     }

@@ -186,7 +186,12 @@ impl Pass<'_> {
         let attention_in = normalise(net, shape, builder, &self.name("ln1"), x, t * n);
         builder.op(
             self.name("attn.q"),
-            vec![plain.call(self.slab(attention_in.out), self.weight("attn.W_Q"), q, [queries * n, d, d])],
+            vec![plain.call(
+                self.slab(attention_in.out),
+                self.weight("attn.W_Q"),
+                q,
+                [queries * n, d, d],
+            )],
         );
         builder.op(
             self.name("attn.kv"),
@@ -263,7 +268,14 @@ impl Pass<'_> {
         let dkv = cotangent("d_kv", &[t, n, 2 * d]);
         let d_attention_in = cotangent("d_attention_in", &[t, n, d]);
         let site = |weight: &str, bias: Option<&str>, a: View, b: View, of: (usize, usize), dims: (usize, usize)| {
-            linear(net, &self.name(weight), bias.map(|b| self.name(b)).as_deref(), (a, b), of, dims)
+            linear(
+                net,
+                &self.name(weight),
+                bias.map(|b| self.name(b)).as_deref(),
+                (a, b),
+                of,
+                dims,
+            )
         };
         let back = Product {
             transpose: true,
@@ -283,7 +295,14 @@ impl Pass<'_> {
                 ),
             ],
         );
-        sites.push(site("mlp.W_in", Some("mlp.b_in"), saved.mlp_in.out, d_pre, asked, (d, f)));
+        sites.push(site(
+            "mlp.W_in",
+            Some("mlp.b_in"),
+            saved.mlp_in.out,
+            d_pre,
+            asked,
+            (d, f),
+        ));
         let through = Product {
             residual: saved.mlp_in.norm.is_none().then_some(dx),
             ..back
@@ -313,7 +332,14 @@ impl Pass<'_> {
                 &[n, t, queries, shape.heads, d / shape.heads],
             )],
         );
-        sites.push(site("attn.W_Q", None, self.slab(saved.attention_in.out), dq, asked, (d, d)));
+        sites.push(site(
+            "attn.W_Q",
+            None,
+            self.slab(saved.attention_in.out),
+            dq,
+            asked,
+            (d, d),
+        ));
         sites.push(site("attn.W_KV", None, saved.attention_in.out, dkv, (n, t), (d, 2 * d)));
         let normed = saved.attention_in.norm;
         let onto = Product {
@@ -325,7 +351,12 @@ impl Pass<'_> {
             self.name("attn.in.backward"),
             vec![
                 back.call(dkv, self.weight("attn.W_KV"), d_attention_in, [t * n, 2 * d, d]),
-                onto.call(dq, self.weight("attn.W_Q"), self.slab(d_attention_in), [queries * n, d, d]),
+                onto.call(
+                    dq,
+                    self.weight("attn.W_Q"),
+                    self.slab(d_attention_in),
+                    [queries * n, d, d],
+                ),
             ],
         );
         let Some(norm) = normed else {

@@ -158,14 +158,10 @@ impl PlanBuilder {
     /// If no segment was started.
     #[track_caller]
     pub fn op(&mut self, label: impl Into<String>, calls: Vec<KernelCall>) {
-        self.segments
-            .last_mut()
-            .expect("a segment was started")
-            .ops
-            .push(Op {
-                label: label.into(),
-                calls,
-            });
+        self.segments.last_mut().expect("a segment was started").ops.push(Op {
+            label: label.into(),
+            calls,
+        });
     }
 
     /// Records a choice made while planning.
@@ -214,9 +210,10 @@ impl PlanBuilder {
     }
 
     fn site_words(&self, site: &Site) -> Result<[u32; Site::WORDS]> {
-        let a = site.a.as_ref().map_or((0, 0, 0), |a| {
-            (self.resolve(a.view).1, a.stride_n, a.stride_t)
-        });
+        let a = site
+            .a
+            .as_ref()
+            .map_or((0, 0, 0), |a| (self.resolve(a.view).1, a.stride_n, a.stride_t));
         let b = (self.resolve(site.b.view).1, site.b.stride_n, site.b.stride_t);
         let id_step = site.ids.map_or(0, |(_, step)| step);
         let mut words = [0; Site::WORDS];

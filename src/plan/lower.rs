@@ -119,11 +119,7 @@ pub fn lower(plan: &Plan, capabilities: &Capabilities) -> Result<Vec<Launch>> {
                 if let Some(large) = bindings.iter().find(|b| b.len * 8 > capabilities.max_binding) {
                     return Err(Error::unsupported(format!(
                         "{}: argument {} of kernel {} has {} elements, more than one binding of backend {} holds",
-                        op.label,
-                        large.name,
-                        contract.name,
-                        large.len,
-                        capabilities.backend
+                        op.label, large.name, contract.name, large.len, capabilities.backend
                     )));
                 }
                 launches.push(Launch {

@@ -17,7 +17,11 @@ impl Plan {
             self.buffers.len(),
             self.bytes(runs, real_bytes) as f64 / 1e6
         );
-        let _ = writeln!(out, "{:<14} {:<10} {:<6} {:>14}", "arena", "lifetime", "holds", "elements/run");
+        let _ = writeln!(
+            out,
+            "{:<14} {:<10} {:<6} {:>14}",
+            "arena", "lifetime", "holds", "elements/run"
+        );
         for arena in Arena::ALL {
             if self.stride(arena) > 0 {
                 let _ = writeln!(

@@ -65,7 +65,8 @@ impl NamedTensor {
     /// [`crate::ErrorKind::Shape`] if they are of another type.
     pub fn elements<T: Element>(&self) -> Result<Vec<T>> {
         if self.dtype == T::DTYPE {
-            Ok(bytemuck::pod_collect_to_vec(&self.bytes))
+            let elements = self.bytes.chunks_exact(size_of::<T>());
+            Ok(elements.map(bytemuck::pod_read_unaligned).collect())
         } else {
             let (name, found, expected) = (&self.name, self.dtype, T::DTYPE);
             Err(Error::shape(format!("tensor {name} is {found}, expected {expected}")))

@@ -152,10 +152,17 @@ pub const PER_PROPERTY: usize = PARTS.len() + LEDGER.len();
 
 /// Names and segments of all columns of a plan with these properties.
 pub fn names(properties: &[String]) -> Vec<(String, Segment)> {
-    let mut names: Vec<(String, Segment)> = FIXED.iter().map(|(name, segment)| ((*name).to_owned(), *segment)).collect();
+    let mut names: Vec<(String, Segment)> = FIXED
+        .iter()
+        .map(|(name, segment)| ((*name).to_owned(), *segment))
+        .collect();
     for x in properties {
         names.extend(PARTS.iter().map(|part| (format!("{part}.{x}"), Segment::Measure)));
-        names.extend(LEDGER.iter().map(|part| (format!("ledger.{part}.{x}"), Segment::Measure)));
+        names.extend(
+            LEDGER
+                .iter()
+                .map(|part| (format!("ledger.{part}.{x}"), Segment::Measure)),
+        );
     }
     for a in properties {
         for b in properties {

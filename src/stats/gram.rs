@@ -107,12 +107,11 @@ fn plan_site(builder: &mut PlanBuilder, site: &Site, n: usize) -> Site {
     if !pick {
         return site.clone();
     }
-    let gradients = builder.buffer(
-        Arena::Cotangents,
-        format!("{}.sample_gradients", site.name),
-        &[n, size],
+    let gradients = builder.buffer(Arena::Cotangents, format!("{}.sample_gradients", site.name), &[n, size]);
+    builder.op(
+        format!("{}.materialise", site.name),
+        vec![materialise(site, a, gradients, n)],
     );
-    builder.op(format!("{}.materialise", site.name), vec![materialise(site, a, gradients, n)]);
     Site {
         kind: SiteKind::Materialised,
         positions: 1,

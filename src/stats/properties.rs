@@ -113,13 +113,7 @@ impl Properties {
     }
 
     /// Adds gradients and values before the update, and their products with each other and with the update's parts.
-    pub fn before(
-        &self,
-        builder: &mut PlanBuilder,
-        net: &Network,
-        update: &Update,
-        minibatch: bool,
-    ) {
+    pub fn before(&self, builder: &mut PlanBuilder, net: &Network, update: &Update, minibatch: bool) {
         let p = net.layout.len;
         let gradient = |place: usize| self.gradients.part((1 + place) * p, p);
         for pass in &self.passes {
@@ -159,7 +153,11 @@ impl Properties {
             }
         }
         let full = self.list.iter().position(|x| *x == Property::TrainLoss);
-        let full = if minibatch { full.map_or(0, |place| place + 1) } else { 0 };
+        let full = if minibatch {
+            full.map_or(0, |place| place + 1)
+        } else {
+            0
+        };
         builder.choose(
             "full gradient of the decomposition",
             match (minibatch, full) {

@@ -10,7 +10,12 @@ pub fn partial(builder: &mut PlanBuilder, len: usize, width: usize) -> View {
 /// out `[width]` = sums of the rows of `partial`.
 pub fn sum_rows(partial: View, out: View) -> KernelCall {
     let width = out.len();
-    call(Kernel::SumRows, &[], &[partial, out], &[partial.len() / width.max(1), width])
+    call(
+        Kernel::SumRows,
+        &[],
+        &[partial, out],
+        &[partial.len() / width.max(1), width],
+    )
 }
 
 /// Adds `out [1]` = x . y.

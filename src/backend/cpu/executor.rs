@@ -156,9 +156,7 @@ impl<S: Scalar> CpuExecutor<S> {
                 &[]
             } else {
                 // SAFETY: as above; this launch writes no control block.
-                unsafe {
-                    std::slice::from_raw_parts(pointer.add(slot * control_stride * size).cast(), control_stride)
-                }
+                unsafe { std::slice::from_raw_parts(pointer.add(slot * control_stride * size).cast(), control_stride) }
             };
             // SAFETY: real arenas of this executor hold numbers of type S.
             let args = unsafe {

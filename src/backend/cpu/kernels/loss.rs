@@ -83,14 +83,17 @@ fn loss_of<S: Scalar>(kind: u32, z: &[S], y: usize) -> S {
     }
 }
 
+/// A cotangent below the smallest f64 is zero in every precision, as it is for who computes it in f64 without scales.
+const SMALLEST_POWER: i32 = -1074;
+
 fn accurate_cotangent<S: Scalar>(z: &[S], y: usize, cotangent: &mut [S]) -> i32 {
     let all = competitors(z, y, cotangent);
-    if all.sum == 0.0 {
+    // F = exp(m2 - m)/S with S relative to m, so F Q = 2^power * mantissa.
+    let (mantissa, power) = scale_to_unit(all.sum / all.partition, all.log2_behind);
+    if all.sum == 0.0 || power < SMALLEST_POWER {
         cotangent.fill(S::ZERO);
         return 0;
     }
-    // F = exp(m2 - m)/S with S relative to m, so F Q = 2^power * mantissa.
-    let (mantissa, power) = scale_to_unit(all.sum / all.partition, all.log2_behind);
     let factor = S::from_f64(mantissa / all.sum);
     cotangent.iter_mut().for_each(|c| *c *= factor);
     cotangent[y] = -S::from_f64(mantissa);

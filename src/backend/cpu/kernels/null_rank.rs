@@ -3,21 +3,29 @@
 //! Random directions in P dimensions have K_ii = d_i and independent K_ij of mean 0 and variance d_i d_j / P, so to
 //! second order in K_ij (Daleckii & Krein) a sum over eigenvalues is
 //! `sum f(d_i) + 1/2 sum_{i != j} f'[d_i, d_j] d_i d_j / P`, with the divided difference of f'.
+//! Centred, the d_i give way to the eigenvalues of `H diag(d) H`.
 //! Where P is below 16 n that is too coarse, and one seeded draw of directions is solved instead.
+
+use rayon::prelude::*;
 
 use super::rank_statistics::entropy_rank;
 use super::spectrum::eigenvalues;
 use crate::random::{Purpose, Stream};
 
-/// Expected erank on singular values and on eigenvalues of gradients with squared norms `d` and random directions.
-pub fn null_ranks(d: &[f64], parameters: usize) -> [f64; 2] {
+/// Expected erank on singular values and on eigenvalues of gradients with squared norms `d` and random directions; with
+/// `centred`, after their mean is taken away.
+pub fn null_ranks(d: &[f64], parameters: usize, centred: bool) -> [f64; 2] {
     let mean = d.iter().sum::<f64>() / d.len() as f64;
-    let d: Vec<f64> = d.iter().map(|x| x / mean).filter(|x| *x > 0.0).collect();
+    let mut d: Vec<f64> = d.iter().map(|x| x / mean).collect();
+    if parameters < 16 * d.len() {
+        return drawn(&d, parameters, centred);
+    }
+    if centred {
+        d = centred_levels(&d);
+    }
+    d.retain(|x| *x > 0.0);
     if d.is_empty() {
         return [f64::NAN; 2];
-    }
-    if parameters < 16 * d.len() {
-        return drawn(&d, parameters);
     }
     let roots: Vec<f64> = d.iter().map(|x| x.sqrt()).collect();
     let logs: Vec<f64> = d.iter().map(|x| x.ln()).collect();
@@ -39,7 +47,12 @@ pub fn null_ranks(d: &[f64], parameters: usize) -> [f64; 2] {
                 } else {
                     ((logs[i] + 2.0) / roots[i] - (logs[j] + 2.0) / roots[j]) / (4.0 * (x - y))
                 };
-            log_sum += variance * if near { 1.0 / middle } else { (logs[i] - logs[j]) / (x - y) };
+            log_sum += variance
+                * if near {
+                    1.0 / middle
+                } else {
+                    (logs[i] - logs[j]) / (x - y)
+                };
         }
     }
     [
@@ -48,22 +61,53 @@ pub fn null_ranks(d: &[f64], parameters: usize) -> [f64; 2] {
     ]
 }
 
+/// The n - 1 eigenvalues of `H diag(d) H` beside its zero: the roots of `sum 1/(d_i - x)`, one between each two
+/// neighbours among the sorted `d`.
+fn centred_levels(d: &[f64]) -> Vec<f64> {
+    let mut sorted = d.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let level = |pair: &[f64]| {
+        let (mut low, mut high) = (pair[0], pair[1]);
+        // Each halving gains a bit; 40 are more than the second order is worth.
+        for _ in 0..40 {
+            let x = 0.5 * (low + high);
+            if x <= low || x >= high {
+                break;
+            }
+            if sorted.iter().map(|d| 1.0 / (d - x)).sum::<f64>() < 0.0 {
+                low = x;
+            } else {
+                high = x;
+            }
+        }
+        0.5 * (low + high)
+    };
+    sorted.par_windows(2).map(level).collect()
+}
+
 /// The ranks of one draw of directions.
-fn drawn(d: &[f64], parameters: usize) -> [f64; 2] {
+fn drawn(d: &[f64], parameters: usize, centred: bool) -> [f64; 2] {
     let n = d.len();
     let stream = Stream::new(0, Purpose::Null);
-    let directions: Vec<Vec<f64>> = (0..n)
+    let mut gradients: Vec<Vec<f64>> = (0..n)
         .map(|i| {
-            let row: Vec<f64> = (0..parameters).map(|k| stream.normal((i * parameters + k) as u64)).collect();
+            let row: Vec<f64> = (0..parameters)
+                .map(|k| stream.normal((i * parameters + k) as u64))
+                .collect();
             let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
-            row.iter().map(|x| x / length).collect()
+            row.iter().map(|x| x / length * d[i].sqrt()).collect()
         })
         .collect();
+    if centred {
+        for k in 0..parameters {
+            let mean = gradients.iter().map(|g| g[k]).sum::<f64>() / n as f64;
+            gradients.iter_mut().for_each(|g| g[k] -= mean);
+        }
+    }
     let mut gram = vec![0.0; n * n];
     for i in 0..n {
         for j in 0..=i {
-            let cosine: f64 = directions[i].iter().zip(&directions[j]).map(|(x, y)| x * y).sum();
-            gram[i * n + j] = cosine * (d[i] * d[j]).sqrt();
+            gram[i * n + j] = gradients[i].iter().zip(&gradients[j]).map(|(x, y)| x * y).sum();
             gram[j * n + i] = gram[i * n + j];
         }
     }

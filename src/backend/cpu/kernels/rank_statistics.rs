@@ -40,7 +40,9 @@ pub fn run<S: Scalar>(args: &Args<S>) {
             continue;
         }
         let head = &sums[form * PER_FORM..];
-        let diagonal = &sums[HEAD + form * n..][..n];
+        // The centred null centres directions that have the raw norms.
+        let norms = if form == CENTRED { RAW } else { form };
+        let diagonal = &sums[HEAD + norms * n..][..n];
         let (trace, frobenius2) = (head[TRACE], head[FROBENIUS2]);
         out[2] = trace * trace / frobenius2;
         out[3] = population_ratio(form, head);
@@ -51,7 +53,7 @@ pub fn run<S: Scalar>(args: &Args<S>) {
         out[4] = trace / ranks.largest;
         out[5] = ranks.kept;
         out[6] = ranks.negative;
-        [out[7], out[8]] = null_ranks(diagonal, parameters);
+        [out[7], out[8]] = null_ranks(diagonal, parameters, form == CENTRED);
     }
 }
 

@@ -1,0 +1,237 @@
+//! The command line. What `--help` says stands here, and nothing else about it does.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::backend::Precision;
+use crate::config::LossKind;
+use crate::model::Activation;
+
+/// Measures, while a network trains, how the gradients of its single samples relate to each other.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gmatrix train                         preset quick on the best device, into runs/quick-0
+  gmatrix train --preset nanda --set task.seed=3
+  gmatrix train --resume runs/nanda-3   after Ctrl-C, a crash or a power cut
+  gmatrix measure --weights W.safetensors --data D.safetensors --json -
+
+Exit codes: 0 done, 1 failure or a diverged run, 2 wrong use, 130 interrupted (with a
+checkpoint written).
+GMATRIX_LOG=info (or debug) says more on stderr.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List the devices that can compute, and what they can do
+    Devices(DevicesArgs),
+    /// Train a network and measure its gradients on the way
+    Train(TrainArgs),
+    /// Measure the gradients of given weights on given data
+    Measure(MeasureArgs),
+    /// Write report.html of a run directory anew
+    Report(ReportArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DevicesArgs {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  gmatrix train --preset nanda                   a named configuration; see docs/presets.md
+  gmatrix train my.toml --set optimizer.lr=3e-3  keys of the file over the preset, --set over both
+  gmatrix train --set train.stop=never --set train.steps=5000 --out long-run
+  gmatrix train --set 'stats.properties=[\"train_loss\",\"log_odds:test:0\"]'
+  gmatrix train --print-plan --backend cuda      what would be launched, on any machine
+
+The run directory holds config.toml, metrics.parquet, checkpoints/, run.json and
+report.html. Ctrl-C writes a checkpoint and ends; a second Ctrl-C ends at once.
+Both, like a crash, can be resumed without a trace in the data.";
+
+#[derive(Debug, Args)]
+#[command(after_help = TRAIN_EXAMPLES)]
+pub(super) struct TrainArgs {
+    /// TOML file with the keys that differ from the preset
+    pub config: Option<PathBuf>,
+    /// Configuration to start from: quick, nanda, prenorm or gromov [default: quick]
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Set one key; the value is TOML, or else a string. May be repeated
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// New or empty directory for the run [default: runs/<preset>-<seed>, with -2, -3, … if it exists]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in this directory, with its configuration and on its backend
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "preset", "set", "out", "print_plan"])]
+    pub resume: Option<PathBuf>,
+    /// Print what would be launched, and end
+    #[arg(long, conflicts_with = "out")]
+    pub print_plan: bool,
+    /// Show no progress
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+const MEASURE_EXAMPLES: &str = "\
+Examples:
+  gmatrix measure --weights W.safetensors --data D.safetensors
+  gmatrix measure --weights W.safetensors --data D.safetensors --json out.json --gram K.safetensors
+  gmatrix measure --weights W.safetensors --data D.safetensors --property loss --property log_odds:0 --json -
+
+Weights have TransformerLens names, or layers.{l}.W for an MLP. Data are labels [N] with
+tokens [N, T] or inputs [N, d]. The given samples are both the batch and the Gram subset.";
+
+#[derive(Debug, Args)]
+#[command(after_help = MEASURE_EXAMPLES)]
+pub(super) struct MeasureArgs {
+    /// Weights of the network
+    #[arg(long, value_name = "W.safetensors")]
+    pub weights: PathBuf,
+    /// Samples to measure
+    #[arg(long, value_name = "D.safetensors")]
+    pub data: PathBuf,
+    /// Property for ntcov: loss, half_norm2, logit:i:c, prob:i:c or log_odds:i. May be repeated
+    #[arg(long, value_name = "NAME")]
+    pub property: Vec<String>,
+    /// Loss of a sample
+    #[arg(long, value_enum, default_value_t)]
+    pub loss: LossArg,
+    /// Non-linearity, where the weights do not say [default: relu]
+    #[arg(long, value_enum)]
+    pub activation: Option<ActivationArg>,
+    /// Write the Gram matrix, tensor gram [N, N]
+    #[arg(long, value_name = "OUT")]
+    pub gram: Option<PathBuf>,
+    /// Write the gradient of every sample, tensors gradients/<parameter> [N, …]
+    #[arg(long, value_name = "OUT")]
+    pub per_sample_gradients: Option<PathBuf>,
+    /// Write the statistics as JSON; - is stdout [default: a table on stdout]
+    #[arg(long, value_name = "OUT|-")]
+    pub json: Option<PathBuf>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// Run directory
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// Shell
+    pub shell: Shell,
+}
+
+/// Where and how exactly to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub(super) struct DeviceArgs {
+    /// What computes; auto takes CUDA, else a hardware wgpu adapter, else the CPU
+    #[arg(long, value_enum, default_value_t)]
+    pub backend: BackendArg,
+    /// Floating-point format; f64 needs cpu or cuda [default: f32 to train, f64 to measure]
+    #[arg(long, value_enum)]
+    pub precision: Option<PrecisionArg>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum BackendArg {
+    #[default]
+    Auto,
+    Cuda,
+    Wgpu,
+    Cpu,
+}
+
+impl BackendArg {
+    /// The name that `run.json` has for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cuda => "cuda",
+            Self::Wgpu => "wgpu",
+            Self::Cpu => "cpu",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PrecisionArg {
+    F32,
+    F64,
+}
+
+impl PrecisionArg {
+    /// The precision it names.
+    pub fn precision(self) -> Precision {
+        match self {
+            Self::F32 => Precision::F32,
+            Self::F64 => Precision::F64,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ActivationArg {
+    Relu,
+    Gelu,
+    Quadratic,
+}
+
+impl ActivationArg {
+    /// The non-linearity it names.
+    pub fn activation(self) -> Activation {
+        match self {
+            Self::Relu => Activation::Relu,
+            Self::Gelu => Activation::Gelu,
+            Self::Quadratic => Activation::Quadratic,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(super) enum LossArg {
+    #[default]
+    CrossEntropy,
+    CrossEntropyNaive,
+    Mse,
+}
+
+impl LossArg {
+    /// The loss it names.
+    pub fn kind(self) -> LossKind {
+        match self {
+            Self::CrossEntropy => LossKind::CrossEntropy,
+            Self::CrossEntropyNaive => LossKind::CrossEntropyNaive,
+            Self::Mse => LossKind::Mse,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_declarations_are_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,167 @@
+//! Where the commands meet the library: the only file of the program that knows trainers, backends and reports.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::args::{BackendArg, DeviceArgs, MeasureArgs};
+use crate::backend::cpu::{self, CpuExecutor};
+use crate::backend::{Executor, Precision};
+use crate::config::{Config, Property};
+use crate::error::{Error, Result};
+use crate::measure::{Measurement, Request, measure as measure_weights, per_sample_gradients};
+use crate::model::weights::{Overrides, read_weights, shape_metadata};
+use crate::model::{Layout, ModelShape};
+use crate::plan::lower;
+use crate::record::{NamedTensor, Run, TensorSet};
+use crate::task::Examples;
+use crate::trainer::{Experiment, RecordedRun, Trainer};
+
+/// A device that can compute.
+#[derive(Debug, Serialize)]
+pub(super) struct DeviceRow {
+    /// `cuda`, `wgpu` or `cpu`.
+    pub backend: String,
+    /// What it is called.
+    pub name: String,
+    /// The precisions it can compute in.
+    pub precisions: Vec<String>,
+    /// Driver and version, where there is one.
+    pub driver: Option<String>,
+}
+
+/// What `measure` found.
+#[derive(Debug)]
+pub(super) struct Measured {
+    /// The flat statistics, and `ntcov`.
+    pub statistics: Value,
+    /// The Gram matrix, if asked for.
+    pub gram: Option<TensorSet>,
+    /// The gradients of the samples, if asked for.
+    pub per_sample_gradients: Option<TensorSet>,
+}
+
+/// All devices present.
+pub(super) fn devices() -> Vec<DeviceRow> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    vec![DeviceRow {
+        backend: "cpu".to_owned(),
+        name: format!("{threads} threads"),
+        precisions: vec!["f32".to_owned(), "f64".to_owned()],
+        driver: None,
+    }]
+}
+
+/// A run of this configuration, before its first step.
+pub(super) fn open_run(config: &Config, device: DeviceArgs) -> Result<Box<dyn Run>> {
+    on_cpu(device)?;
+    let experiment = Experiment::new(config)?;
+    let program = experiment.program()?;
+    let plan = program.plan.clone();
+    let executor: Box<dyn Executor> = match training_precision(device) {
+        Precision::F32 => Box::new(CpuExecutor::<f32>::new(plan, 1)?),
+        Precision::F64 => Box::new(CpuExecutor::<f64>::new(plan, 1)?),
+    };
+    let trainer = Trainer::new(program, executor, 1);
+    Ok(Box::new(RecordedRun::new(trainer, &experiment, "cpu")?))
+}
+
+/// What would be launched.
+pub(super) fn plan_table(config: &Config, device: DeviceArgs) -> Result<String> {
+    on_cpu(device)?;
+    let program = Experiment::new(config)?.program()?;
+    let launches = lower(&program.plan, &cpu::capabilities())?;
+    Ok(program.plan.table(&launches, 1, training_precision(device).bytes()))
+}
+
+/// Measures given weights on given data.
+pub(super) fn measure(args: &MeasureArgs, properties: &[Property]) -> Result<Measured> {
+    on_cpu(args.device)?;
+    let examples = Examples::read(&args.data)?;
+    let activation = args.activation.map(|activation| activation.activation());
+    let (shape, weights) = read_weights(&args.weights, Overrides::for_examples(&examples, activation))?;
+    examples.check_against(&shape, &args.data)?;
+    let request = Request {
+        // Measuring is done once: unless asked otherwise, no digit is spared.
+        precision: args.device.precision.map_or(Precision::F64, |p| p.precision()),
+        loss: args.loss.kind(),
+        properties: properties.to_vec(),
+        spectrum: false,
+        gram: args.gram.is_some(),
+    };
+    let measurement = measure_weights(&shape, &weights, &examples, &request)?;
+    let per_sample_gradients = match args.per_sample_gradients {
+        Some(_) => Some(gradients(&shape, &weights, &examples, &request)?),
+        None => None,
+    };
+    Ok(Measured {
+        statistics: statistics(&measurement),
+        gram: measurement.gram.map(|gram| TensorSet {
+            tensors: vec![NamedTensor::new("gram", &[examples.n, examples.n], &gram)],
+            ..TensorSet::default()
+        }),
+        per_sample_gradients,
+    })
+}
+
+/// Writes the report of a run directory, and says where.
+pub(super) fn report(dir: &Path) -> Result<PathBuf> {
+    crate::report::write_report(dir)
+}
+
+/// The flat keys, and `ntcov` with its names.
+fn statistics(measurement: &Measurement) -> Value {
+    let mut keys: Map<String, Value> = measurement
+        .scalars
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect();
+    if let Some((names, matrix)) = &measurement.ntcov {
+        keys.insert("ntcov".to_owned(), json!({ "names": names, "matrix": matrix }));
+    }
+    Value::Object(keys)
+}
+
+/// `gradients/<parameter> [N, …]` for every parameter, as files know it.
+fn gradients(shape: &ModelShape, weights: &[f64], examples: &Examples, request: &Request) -> Result<TensorSet> {
+    let layout = Layout::new(shape);
+    let mut all: Vec<Vec<f64>> = vec![Vec::new(); layout.externals.len()];
+    per_sample_gradients(shape, weights, examples, request, |_, gradient| {
+        for (external, rows) in layout.externals.iter().zip(&mut all) {
+            rows.extend(external.indices(&layout).map(|k| gradient[k]));
+        }
+        Ok(())
+    })?;
+    let tensors = layout.externals.iter().zip(&all).map(|(external, rows)| {
+        let dims: Vec<usize> = [examples.n].iter().chain(&external.shape).copied().collect();
+        let name = format!("gradients/{}", external.name);
+        match request.precision {
+            Precision::F64 => NamedTensor::new(name, &dims, rows),
+            Precision::F32 => {
+                let rows: Vec<f32> = rows.iter().map(|x| *x as f32).collect();
+                NamedTensor::new(name, &dims, &rows)
+            }
+        }
+    });
+    Ok(TensorSet {
+        tensors: tensors.collect(),
+        metadata: shape_metadata(shape).into_iter().collect(),
+    })
+}
+
+fn training_precision(device: DeviceArgs) -> Precision {
+    device.precision.map_or(Precision::F32, |p| p.precision())
+}
+
+/// So far the CPU alone runs whole plans.
+fn on_cpu(device: DeviceArgs) -> Result<()> {
+    match device.backend {
+        BackendArg::Auto | BackendArg::Cpu => Ok(()),
+        other => Err(Error::unsupported(format!(
+            "--backend {}: this version runs on the CPU only, expected auto or cpu",
+            other.name()
+        ))),
+    }
+}

@@ -1,0 +1,63 @@
+//! `gmatrix measure`
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::args::MeasureArgs;
+use super::{engine, output};
+use crate::config::{Property, Split};
+use crate::error::{Error, Result};
+
+pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode> {
+    let properties = args
+        .property
+        .iter()
+        .map(|name| property(name))
+        .collect::<Result<Vec<_>>>()?;
+    let measured = engine::measure(args, &properties)?;
+    if let (Some(path), Some(gram)) = (&args.gram, &measured.gram) {
+        gram.write(path)?;
+    }
+    if let (Some(path), Some(gradients)) = (&args.per_sample_gradients, &measured.per_sample_gradients) {
+        gradients.write(path)?;
+    }
+    match &args.json {
+        None => output::print(&as_table(&measured.statistics))?,
+        Some(path) => {
+            let json = serde_json::to_string_pretty(&measured.statistics).map_err(|e| Error::io(path, e))? + "\n";
+            if path == Path::new("-") {
+                output::print(&json)?;
+            } else {
+                fs::write(path, json).map_err(|e| Error::io(path, e))?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Here all samples are one split, that of the given data.
+fn property(name: &str) -> Result<Property> {
+    let wrong = |reason: String| Error::config(format!("--property {name}: {reason}"));
+    let property: Property = name.parse().map_err(|e: Error| wrong(e.to_string()))?;
+    let other = match property {
+        Property::TrainLoss | Property::TestLoss => Some("loss".to_owned()),
+        Property::MeanLogOdds { .. } => Some("log_odds:i".to_owned()),
+        _ if property.sample().is_some_and(|(split, _)| split == Split::Test) => Some(name.replacen(":test", "", 1)),
+        _ => None,
+    };
+    match other {
+        Some(other) => Err(wrong(format!("measure knows no splits, expected {other}"))),
+        None => Ok(property),
+    }
+}
+
+/// The flat keys, one a line; matrices are for JSON.
+fn as_table(statistics: &Value) -> String {
+    let entries = statistics.as_object().into_iter().flatten();
+    let flat = entries.filter(|(_, value)| !value.is_object() && !value.is_array());
+    let rows: Vec<Vec<String>> = flat.map(|(key, value)| vec![key.clone(), value.to_string()]).collect();
+    output::table(&rows)
+}

@@ -1,0 +1,263 @@
+//! All statistics of given weights on given data, without training: the samples are both batch and Gram subset.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::backend::cpu::CpuExecutor;
+use crate::backend::{Executor, Precision, Values};
+use crate::config::{LossKind, OptimizerKind, Property, Split};
+use crate::data::{Samples, Source};
+use crate::error::{Error, Result};
+use crate::loss::{Cotangent, losses, means};
+use crate::model::{ModelShape, Network};
+use crate::optimizer::Update;
+use crate::plan::{Arena, BufferId, PlanBuilder, Segment, View, control};
+use crate::stats::gram::{self, EXACT_LIMIT, Output};
+use crate::stats::properties::Properties;
+use crate::stats::{columns, per_sample, reduce};
+use crate::task::Examples;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Precision of all real numbers.
+    pub precision: Precision,
+    /// The loss of a sample.
+    pub loss: LossKind,
+    /// Properties between which ntcov is taken.
+    pub properties: Vec<Property>,
+    /// Whether spectra are solved however many samples there are; up to [`EXACT_LIMIT`] they always are.
+    pub spectrum: bool,
+    /// Whether the Gram matrix is wanted.
+    pub gram: bool,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measurement {
+    /// Every scalar under its column's name, with `loss` and `accuracy`; null (none) where it is not defined.
+    pub scalars: BTreeMap<String, Option<f64>>,
+    /// Names and the matrix of products of gradients, where properties were asked for.
+    pub ntcov: Option<(Vec<String>, Vec<Vec<f64>>)>,
+    /// Gram matrix `[N, N]`, row-major, where it was asked for.
+    pub gram: Option<Vec<f64>>,
+    /// Logits `[N, V]`.
+    pub logits: Vec<f64>,
+    /// Loss of every sample.
+    pub losses: Vec<f64>,
+    /// Mean gradient, in the order of the network's layout.
+    pub mean_gradient: Vec<f64>,
+    /// Choices of the planner.
+    pub choices: Vec<(String, String)>,
+}
+
+/// Measures.
+///
+/// # Errors
+/// If there are no samples, a property names a sample or class that does not exist, or the examples do not fit.
+pub fn measure(shape: &ModelShape, weights: &[f64], examples: &Examples, request: &Request) -> Result<Measurement> {
+    let n = examples.n;
+    if n == 0 {
+        return Err(Error::shape("the data hold no samples, expected at least 1"));
+    }
+    check_properties(&request.properties, n, shape.classes())?;
+    let mut builder = PlanBuilder::new();
+    let net = Network::new(&mut builder, shape);
+    let p = net.layout.len;
+    let names: Vec<String> = request.properties.iter().map(ToString::to_string).collect();
+    let width = columns::names(&names).len();
+    let scalars = builder.buffer(Arena::Scalars, "scalars", &[control::RATES + width]);
+    let logits = builder.buffer(Arena::Values, "logits.kept", &[n, shape.classes()]);
+    let loss = builder.buffer(Arena::Values, "losses", &[n]);
+    let mut samples = Samples::default();
+    let kind = request.loss;
+    let properties = Properties::new(&mut builder, &mut samples, &net, kind, &request.properties, [n, 0]);
+    let update = Update::new(&mut builder, &net, OptimizerKind::Sgd, scalars);
+    let batch = samples.batch(&mut builder, shape, Source::Train, 0..n);
+
+    builder.segment(Segment::Gram);
+    builder.scope();
+    let forward = net.forward(&mut builder, batch);
+    builder.op(
+        "logits",
+        vec![crate::plan::call(
+            crate::plan::Kernel::Copy,
+            &[],
+            &[forward.logits, logits],
+            &[logits.len()],
+        )],
+    );
+    let cotangent = Cotangent::new(&mut builder, n, shape.classes());
+    let values = losses(&mut builder, kind, &forward, loss, Some(cotangent));
+    means(&mut builder, values, scalars.part(control::BATCH_LOSS, 2), n, false);
+    let sites = net.backward(&mut builder, &forward, cotangent.logits);
+    let gradient = properties.step_gradient(&net);
+    net.gradient(&mut builder, &sites, cotangent.exponent, gradient, n, false);
+    let square = scalars.part(control::MEAN_SQUARE, 1);
+    reduce::dot(&mut builder, "gradient.square", gradient, gradient, square);
+    let norm = per_sample::norms(&mut builder, &sites, cotangent.exponent);
+    per_sample::statistics(&mut builder, norm, cotangent.exponent, scalars);
+    let output = if n <= EXACT_LIMIT || request.spectrum || request.gram {
+        Output::Spectra
+    } else {
+        Output::Streamed
+    };
+    let stored = gram::add(&mut builder, &sites, cotangent.exponent, p, scalars, output);
+    // Exponents and K lie in memory that later scopes reuse: both are read before the properties' segment runs.
+    if !properties.is_empty() {
+        builder.segment(Segment::Decompose);
+        properties.before(&mut builder, &net, &update, false);
+    }
+    let plan = Arc::new(builder.finish()?);
+
+    let mut executor: Box<dyn Executor> = match request.precision {
+        Precision::F32 => Box::new(CpuExecutor::<f32>::new(plan.clone(), 1)?),
+        Precision::F64 => Box::new(CpuExecutor::<f64>::new(plan.clone(), 1)?),
+    };
+    executor.upload(0, id(net.parameters), &Values::Numbers(weights.to_vec()))?;
+    for fill in &samples.fills {
+        let (buffer, values) = fill.values(examples)?;
+        executor.upload(0, buffer, &values)?;
+    }
+    executor.submit(&[Segment::Gram])?;
+    let gram = match stored {
+        Some(view) if request.gram => {
+            let exponents = words(executor.as_mut(), cotangent.exponent)?;
+            Some(unscaled(&numbers(executor.as_mut(), view)?, &exponents))
+        }
+        _ => None,
+    };
+    executor.submit(&[Segment::Decompose])?;
+
+    let row = numbers(executor.as_mut(), scalars)?;
+    let mean_gradient = numbers(executor.as_mut(), properties.gradients)?[..p].to_vec();
+    let products = numbers(executor.as_mut(), properties.products)?;
+    let k = names.len();
+    let ntcov = (k > 0).then(|| {
+        let rows = products[..k * k].chunks_exact(k).map(<[f64]>::to_vec).collect();
+        (names, rows)
+    });
+    Ok(Measurement {
+        scalars: named_scalars(&row, weights),
+        ntcov,
+        gram,
+        logits: numbers(executor.as_mut(), logits)?,
+        losses: numbers(executor.as_mut(), loss)?,
+        mean_gradient,
+        choices: plan.choices.clone(),
+    })
+}
+
+/// The gradient of every sample's loss `[P]`, in the order of the network's layout, sample by sample.
+///
+/// Each is had from a pass over its sample alone, so none depends on the structured form of the Gram matrix.
+///
+/// # Errors
+/// As [`measure`], or what `visit` returns.
+pub fn per_sample_gradients(
+    shape: &ModelShape,
+    weights: &[f64],
+    examples: &Examples,
+    request: &Request,
+    mut visit: impl FnMut(usize, &[f64]) -> Result<()>,
+) -> Result<()> {
+    let mut builder = PlanBuilder::new();
+    let net = Network::new(&mut builder, shape);
+    let mut samples = Samples::default();
+    let batch = samples.batch(&mut builder, shape, Source::Train, 0..1);
+    let gradient = builder.buffer(Arena::Gradients, "gradient", &[net.layout.len]);
+    builder.segment(Segment::Step);
+    let forward = net.forward(&mut builder, batch);
+    let loss = builder.buffer(Arena::Scratch, "loss", &[1]);
+    let cotangent = Cotangent::new(&mut builder, 1, shape.classes());
+    losses(&mut builder, request.loss, &forward, loss, Some(cotangent));
+    let sites = net.backward(&mut builder, &forward, cotangent.logits);
+    net.gradient(&mut builder, &sites, cotangent.exponent, gradient, 1, false);
+    let plan = Arc::new(builder.finish()?);
+    let mut executor: Box<dyn Executor> = match request.precision {
+        Precision::F32 => Box::new(CpuExecutor::<f32>::new(plan, 1)?),
+        Precision::F64 => Box::new(CpuExecutor::<f64>::new(plan, 1)?),
+    };
+    executor.upload(0, id(net.parameters), &Values::Numbers(weights.to_vec()))?;
+    for sample in 0..examples.n {
+        let one = examples.select(&[sample as u32]);
+        for fill in &samples.fills {
+            let (buffer, values) = fill.values(&one)?;
+            executor.upload(0, buffer, &values)?;
+        }
+        executor.submit(&[Segment::Step])?;
+        visit(sample, &numbers(executor.as_mut(), gradient)?)?;
+    }
+    Ok(())
+}
+
+fn check_properties(properties: &[Property], n: usize, classes: usize) -> Result<()> {
+    for property in properties {
+        let refuse = |why: String| Err(Error::config(format!("property {property}: {why}")));
+        if matches!(
+            property,
+            Property::MeanLogOdds { split: Split::Test } | Property::TestLoss
+        ) {
+            return refuse("the given data have no test split".to_owned());
+        }
+        match property.sample() {
+            Some((Split::Test, _)) => return refuse("the given data have no test split".to_owned()),
+            Some((Split::Train, index)) if index >= n => return refuse(format!("the data have {n} samples")),
+            _ => {}
+        }
+        if let Some(class) = property.class().filter(|class| *class >= classes) {
+            return refuse(format!("class {class}, the network has {classes}"));
+        }
+    }
+    Ok(())
+}
+
+fn named_scalars(row: &[f64], weights: &[f64]) -> BTreeMap<String, Option<f64>> {
+    let measured = [Segment::Scalars, Segment::Gram];
+    let mut scalars: BTreeMap<String, Option<f64>> = columns::FIXED
+        .iter()
+        .zip(&row[control::RATES..])
+        .filter(|((_, segment), _)| measured.contains(segment))
+        .map(|((name, _), value)| ((*name).to_owned(), value.is_finite().then_some(*value)))
+        .collect();
+    let weight_norm = weights.iter().map(|w| w * w).sum::<f64>().sqrt();
+    for (name, value) in [
+        ("loss", row[control::BATCH_LOSS]),
+        ("accuracy", row[control::BATCH_LOSS + 1]),
+        ("gradient_norm", row[control::MEAN_SQUARE].sqrt()),
+        ("weight_norm", weight_norm),
+    ] {
+        scalars.insert(name.to_owned(), value.is_finite().then_some(value));
+    }
+    scalars
+}
+
+/// K freed of the samples' scales.
+fn unscaled(gram: &[f64], exponents: &[u32]) -> Vec<f64> {
+    let n = exponents.len();
+    let scale: Vec<f64> = exponents.iter().map(|e| -f64::from(e.cast_signed())).collect();
+    (0..n * n)
+        .map(|k| gram[k] * (scale[k / n] + scale[k % n]).exp2())
+        .collect()
+}
+
+fn id(view: View) -> BufferId {
+    match view {
+        View::Part { buffer, .. } => buffer,
+        View::Whole(_) => unreachable!("buffer() makes parts"),
+    }
+}
+
+fn numbers(executor: &mut dyn Executor, view: View) -> Result<Vec<f64>> {
+    match executor.download(0, id(view))? {
+        Values::Numbers(numbers) => Ok(numbers),
+        Values::Words(_) => Err(Error::device("a buffer of numbers holds words")),
+    }
+}
+
+fn words(executor: &mut dyn Executor, view: View) -> Result<Vec<u32>> {
+    match executor.download(0, id(view))? {
+        Values::Words(words) => Ok(words),
+        Values::Numbers(_) => Err(Error::device("a buffer of words holds numbers")),
+    }
+}

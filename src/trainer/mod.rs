@@ -1,0 +1,349 @@
+//! The trainer: build the plan; run a chunk; drain the ring.
+//!
+//! The host does nothing within a chunk but replay segments: what is due, the learning rate, the minibatch, the end of a
+//! run are all decided on device, by kernel `control`, for each slot from its own block.
+
+pub mod program;
+#[cfg(feature = "record")]
+mod recorded;
+
+pub use program::{Program, Sizes};
+#[cfg(feature = "record")]
+pub use recorded::RecordedRun;
+
+use crate::backend::{Executor, Precision, Values};
+use crate::config::{Config, Samples, Stop};
+use crate::data::Source;
+use crate::error::{Error, Result};
+use crate::model::{ModelShape, initial_weights};
+use crate::optimizer::settings;
+use crate::plan::{BufferId, Plan, Segment, control};
+use crate::record::{EndReason, MetricsRow};
+use crate::task::{Task, gram_subset};
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Index of the run.
+    pub run: u32,
+    /// Updates made.
+    pub step: u64,
+    /// How it ended, if it did.
+    pub end: Option<EndReason>,
+    /// First evaluated step with a train accuracy of at least 0.99.
+    pub memorised: Option<u64>,
+    /// First evaluated step at which the running median of the test accuracy was at least 0.95.
+    pub grokked: Option<u64>,
+}
+
+/// One run's part of the work: its configuration, with the data and network it implies.
+#[derive(Debug, Clone)]
+pub struct Experiment {
+    /// The configuration.
+    pub config: Config,
+    /// Its examples.
+    pub task: Task,
+    /// Its network.
+    pub shape: ModelShape,
+}
+
+impl Experiment {
+    /// The data and network of a configuration.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Config`] or `Io`, naming what is wrong.
+    pub fn new(config: &Config) -> Result<Self> {
+        let task = Task::new(&config.task, &config.model)?;
+        let shape = ModelShape::from_config(&config.model, &task)?;
+        program::check_batch(config, task.train.n)?;
+        Ok(Self {
+            config: config.clone(),
+            task,
+            shape,
+        })
+    }
+
+    /// How many samples its parts have.
+    pub fn sizes(&self) -> Sizes {
+        let train = self.task.train.n;
+        Sizes {
+            train,
+            test: self.task.test.n,
+            gram: match self.config.stats.samples {
+                Samples::All => train,
+                Samples::Count(n) => n.min(train),
+            },
+        }
+    }
+
+    /// The plan that trains it, and any other of the same shape and choices.
+    ///
+    /// # Errors
+    /// As [`program::build`].
+    pub fn program(&self) -> Result<Program> {
+        program::build(&self.config, &self.shape, self.sizes())
+    }
+}
+
+/// Trains as many runs of one shape as the executor has slots.
+pub struct Trainer {
+    program: Program,
+    executor: Box<dyn Executor>,
+    slots: Vec<Option<Slot>>,
+}
+
+/// What the host knows about a slot.
+struct Slot {
+    status: Status,
+    /// Period of every segment.
+    every: Vec<u32>,
+    /// Rows read back so far.
+    drained: u32,
+}
+
+impl Trainer {
+    /// A trainer with empty slots.
+    pub fn new(program: Program, executor: Box<dyn Executor>, slots: usize) -> Self {
+        Self {
+            program,
+            executor,
+            slots: (0..slots).map(|_| None).collect(),
+        }
+    }
+
+    /// Names of the columns of its rows.
+    pub fn columns(&self) -> &[String] {
+        &self.program.columns
+    }
+
+    /// The plan it runs.
+    pub fn plan(&self) -> &Plan {
+        &self.program.plan
+    }
+
+    /// The executor.
+    pub fn executor(&self) -> &dyn Executor {
+        self.executor.as_ref()
+    }
+
+    /// Starts a run in a slot, whatever was there before.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Shape`] if it is of another shape than the program, or a device error.
+    pub fn fill(&mut self, slot: usize, run: u32, experiment: &Experiment) -> Result<()> {
+        let config = &experiment.config;
+        let other = experiment.program()?;
+        if other.plan != self.program.plan {
+            return Err(Error::shape(format!(
+                "run {run} needs another plan than the runs beside it: shapes, split sizes, schedules of rows and choices must agree"
+            )));
+        }
+        let seed = config.task.seed;
+        let plan = self.program.plan.clone();
+        for (buffer, description) in plan.persistent() {
+            let zero = match description.arena.element() {
+                crate::plan::Element::Word => Values::Words(vec![0; description.len()]),
+                _ => Values::Numbers(vec![0.0; description.len()]),
+            };
+            self.executor.upload(slot, buffer, &zero)?;
+        }
+        let subset = gram_subset(experiment.task.train.n, experiment.sizes().gram, seed);
+        let subset = experiment.task.train.select(&subset);
+        for fill in &self.program.fills {
+            let (buffer, values) = fill.values(match fill.source {
+                Source::Train => &experiment.task.train,
+                Source::Test => &experiment.task.test,
+                Source::Gram => &subset,
+            })?;
+            self.executor.upload(slot, buffer, &values)?;
+        }
+        let weights = initial_weights(&experiment.shape, &config.model, seed);
+        self.executor
+            .upload(slot, self.program.parameters, &Values::Numbers(weights))?;
+        self.executor.upload(
+            slot,
+            self.program.settings,
+            &Values::Numbers(settings(&config.optimizer)),
+        )?;
+        let block = control_block(config, run);
+        self.executor
+            .upload(slot, self.program.control, &Values::Words(block.clone()))?;
+        self.slots[slot] = Some(Slot {
+            status: status(&block),
+            every: block[control::EVERY..][..Segment::ALL.len()].to_vec(),
+            drained: 0,
+        });
+        Ok(())
+    }
+
+    /// Where the run in a slot stands.
+    pub fn status(&self, slot: usize) -> Option<Status> {
+        self.slots[slot].as_ref().map(|slot| slot.status)
+    }
+
+    /// Makes up to `steps` steps (at most what the ring holds) in every slot that is not over, and returns the rows
+    /// measured, slot by slot.
+    ///
+    /// # Errors
+    /// A device error, with the kernel's name.
+    pub fn run_chunk(&mut self, steps: u64) -> Result<Vec<MetricsRow>> {
+        for k in 0..steps.min(self.program.capacity as u64) {
+            let due: Vec<Segment> = Segment::ALL
+                .into_iter()
+                .filter(|segment| self.may_be_due(*segment, k))
+                .collect();
+            self.executor.submit(&due)?;
+        }
+        let mut rows = Vec::new();
+        for slot in 0..self.slots.len() {
+            self.drain(slot, &mut rows)?;
+        }
+        Ok(rows)
+    }
+
+    /// Whether a segment is due `k` steps from here in any slot, for all that the host knows.
+    fn may_be_due(&self, segment: Segment, k: u64) -> bool {
+        self.slots.iter().flatten().any(|slot| {
+            let every = u64::from(slot.every[segment.index()]);
+            slot.status.end.is_none() && every != 0 && (slot.status.step + k).is_multiple_of(every)
+        })
+    }
+
+    fn drain(&mut self, slot: usize, rows: &mut Vec<MetricsRow>) -> Result<()> {
+        let Some(state) = &self.slots[slot] else {
+            return Ok(());
+        };
+        let drained = state.drained;
+        let block = self.words(slot, self.program.control)?;
+        let written = block[control::ROWS];
+        if written > drained {
+            let header = self.words(slot, self.program.header)?;
+            let Values::Numbers(ring) = self.executor.download(slot, self.program.ring)? else {
+                return Err(Error::device("the metrics ring holds no numbers"));
+            };
+            let width = self.program.columns.len();
+            let header_width = 2 + width.div_ceil(32);
+            for place in drained..written {
+                let place = place as usize % self.program.capacity;
+                let header = &header[place * header_width..][..header_width];
+                let valid = |column: usize| header[2 + column / 32] >> (column % 32) & 1 == 1;
+                let values = &ring[place * width..][..width];
+                rows.push(MetricsRow {
+                    run: header[0],
+                    step: u64::from(header[1]),
+                    values: (0..width)
+                        .map(|c| if valid(c) { values[c] } else { f64::NAN })
+                        .collect(),
+                });
+            }
+        }
+        if let Some(state) = &mut self.slots[slot] {
+            state.drained = written;
+            state.status = status(&block);
+        }
+        Ok(())
+    }
+
+    fn words(&mut self, slot: usize, buffer: BufferId) -> Result<Vec<u32>> {
+        match self.executor.download(slot, buffer)? {
+            Values::Words(words) => Ok(words),
+            Values::Numbers(_) => Err(Error::device("a buffer of words holds numbers")),
+        }
+    }
+
+    /// The weights of the run in a slot, in the order of its layout.
+    ///
+    /// # Errors
+    /// A device error.
+    pub fn weights(&mut self, slot: usize) -> Result<Vec<f64>> {
+        match self.executor.download(slot, self.program.parameters)? {
+            Values::Numbers(weights) => Ok(weights),
+            Values::Words(_) => Err(Error::device("the parameters hold words")),
+        }
+    }
+
+    /// Contents of every persistent buffer of a slot: all that a run is, beside its configuration.
+    ///
+    /// # Errors
+    /// A device error.
+    pub fn state(&mut self, slot: usize) -> Result<Vec<(String, Vec<usize>, Values)>> {
+        let plan = self.program.plan.clone();
+        plan.persistent()
+            .map(|(id, buffer)| {
+                Ok((
+                    buffer.name.clone(),
+                    buffer.shape.clone(),
+                    self.executor.download(slot, id)?,
+                ))
+            })
+            .collect()
+    }
+
+    /// Puts a state back into a slot that was filled with the same experiment.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Shape`] if a buffer is missing or of another size.
+    pub fn restore(&mut self, slot: usize, state: &[(String, Values)]) -> Result<()> {
+        let plan = self.program.plan.clone();
+        for (id, buffer) in plan.persistent() {
+            let (_, values) = state
+                .iter()
+                .find(|(name, _)| *name == buffer.name)
+                .ok_or_else(|| Error::shape(format!("the state has no buffer {}", buffer.name)))?;
+            self.executor.upload(slot, id, values)?;
+        }
+        let block = self.words(slot, self.program.control)?;
+        if let Some(state) = &mut self.slots[slot] {
+            state.drained = block[control::ROWS];
+            state.status = status(&block);
+        }
+        Ok(())
+    }
+
+    /// Precision of its real numbers.
+    pub fn precision(&self) -> Precision {
+        self.executor.precision()
+    }
+}
+
+/// The control block of a run that has not begun.
+fn control_block(config: &Config, run: u32) -> Vec<u32> {
+    let mut block = vec![0; control::WORDS];
+    let seed = config.task.seed;
+    block[control::RUN] = run;
+    block[control::SEED_LOW] = seed as u32;
+    block[control::SEED_HIGH] = (seed >> 32) as u32;
+    block[control::ACTIVE] = 1;
+    block[control::MAX_STEPS] = config.train.steps;
+    block[control::STOP_AFTER_GROKKING] = match config.train.stop {
+        Stop::Never => u32::MAX,
+        Stop::Grokked { plus } => plus,
+    };
+    block[control::WARMUP] = config.optimizer.warmup;
+    for segment in Segment::ALL {
+        block[control::every(segment)] = match segment {
+            Segment::Scalars => config.stats.scalars_every,
+            Segment::Evaluate => config.stats.evaluate_every,
+            Segment::Gram => config.stats.gram_every,
+            Segment::Decompose | Segment::Measure => config.stats.decompose_every,
+            Segment::Begin | Segment::Step | Segment::Update | Segment::End => 1,
+        };
+    }
+    block
+}
+
+fn status(block: &[u32]) -> Status {
+    let seen = |word: usize| block[word].checked_sub(1).map(u64::from);
+    Status {
+        run: block[control::RUN],
+        step: block[control::STEP].into(),
+        end: match block[control::ENDED] {
+            control::ENDED_STEPS => Some(EndReason::Steps),
+            control::ENDED_GROKKED => Some(EndReason::Grokked),
+            control::ENDED_DIVERGED => Some(EndReason::Diverged),
+            _ => None,
+        },
+        memorised: seen(control::MEMORISED),
+        grokked: seen(control::GROKKED),
+    }
+}

@@ -1,0 +1,311 @@
+//! The plan of a training run: all segments of a step.
+
+use std::sync::Arc;
+
+use crate::config::{Batch as BatchSize, Config, Property, Spectrum};
+use crate::data::{Fill, Samples, Source, bands};
+use crate::error::{Error, Result};
+use crate::loss::{Cotangent, Losses, losses, means};
+use crate::model::{Batch, ModelShape, Network};
+use crate::optimizer::Update;
+use crate::plan::{Arena, BufferId, Kernel, Plan, PlanBuilder, Segment, View, call, control};
+use crate::stats::columns;
+use crate::stats::gram::{self, EXACT_LIMIT, Output};
+use crate::stats::properties::Properties;
+use crate::stats::{per_sample, reduce};
+
+/// How many samples the parts of a run have; with the shape of the network and the configuration's choices, all that a
+/// plan depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Training split.
+    pub train: usize,
+    /// Test split.
+    pub test: usize,
+    /// Gram subset.
+    pub gram: usize,
+}
+
+/// A plan for training, and where the trainer finds what it writes and reads.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// What fills its constant sample buffers.
+    pub fills: Vec<Fill>,
+    /// Names of the columns of a row.
+    pub columns: Vec<String>,
+    /// Rows that the ring holds.
+    pub capacity: usize,
+    pub(super) parameters: BufferId,
+    pub(super) settings: BufferId,
+    pub(super) control: BufferId,
+    pub(super) ring: BufferId,
+    pub(super) header: BufferId,
+}
+
+/// Builds the plan of runs with this configuration and network.
+///
+/// # Errors
+/// If a property is not known, or the plan is too large.
+pub fn build(config: &Config, shape: &ModelShape, sizes: Sizes) -> Result<Program> {
+    let properties: Vec<Property> = config
+        .stats
+        .properties
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<_>>()?;
+    let names = columns::names(&config.stats.properties);
+    let mut builder = PlanBuilder::new();
+    let net = Network::new(&mut builder, shape);
+    let block = builder.buffer(Arena::Control, "control", &[control::WORDS]);
+    let settings = builder.buffer(Arena::Settings, "settings", &[control::SETTINGS]);
+    let scalars = builder.buffer(Arena::Scalars, "scalars", &[control::RATES + names.len()]);
+    let history = builder.buffer(Arena::Sums, "history", &[control::HISTORY, 2]);
+    let mut samples = Samples::default();
+    let properties = Properties::new(
+        &mut builder,
+        &mut samples,
+        &net,
+        config.loss.kind,
+        &properties,
+        [sizes.train, sizes.test],
+    );
+    let update = Update::new(&mut builder, &net, config.optimizer.kind, scalars);
+    let mut program = Builder {
+        config,
+        net: &net,
+        sizes,
+        scalars,
+        control: [block, settings, scalars, history],
+        builder,
+        samples,
+    };
+    program.step(properties.step_gradient(&net));
+    program.evaluate();
+    program.gram();
+    let Builder {
+        mut builder, samples, ..
+    } = program;
+    let decompose = config.stats.decompose_every > 0 && !properties.is_empty();
+    if decompose {
+        builder.segment(Segment::Decompose);
+        properties.before(&mut builder, &net, &update, config.optimizer.batch != BatchSize::Full);
+    }
+    builder.segment(Segment::Update);
+    builder.scope();
+    update.add(&mut builder, &net, properties.step_gradient(&net));
+    if decompose {
+        builder.segment(Segment::Measure);
+        properties.after(&mut builder, &net, scalars);
+    }
+    builder.segment(Segment::End);
+    let capacity = config.train.chunk as usize;
+    let [ring, header] = row(&mut builder, &names, scalars, block, capacity);
+    builder.op("end", vec![phase(2, [block, settings, scalars, history])]);
+    let plan = builder.finish()?;
+    Ok(Program {
+        plan: Arc::new(plan),
+        fills: samples.fills,
+        columns: names.into_iter().map(|(name, _)| name).collect(),
+        capacity,
+        parameters: id(net.parameters),
+        settings: id(settings),
+        control: id(block),
+        ring: id(ring),
+        header: id(header),
+    })
+}
+
+fn id(view: View) -> BufferId {
+    match view {
+        View::Part { buffer, .. } => buffer,
+        View::Whole(_) => unreachable!("buffer() makes parts"),
+    }
+}
+
+fn phase(phase: u32, bindings: [View; 4]) -> crate::plan::KernelCall {
+    call(Kernel::Control, &[("PHASE", phase)], &bindings, &[])
+}
+
+/// Adds the metrics row; returns the ring and its header.
+fn row(
+    builder: &mut PlanBuilder,
+    names: &[(String, Segment)],
+    scalars: View,
+    block: View,
+    capacity: usize,
+) -> [View; 2] {
+    let segments = names.iter().map(|(_, segment)| segment.index() as u32).collect();
+    let segments = builder.table("columns", segments);
+    let ring = builder.buffer(Arena::Ring, "ring", &[capacity, names.len()]);
+    let header = builder.buffer(
+        Arena::RingHeader,
+        "ring_header",
+        &[capacity, 2 + names.len().div_ceil(32)],
+    );
+    builder.op(
+        "row",
+        vec![call(
+            Kernel::Row,
+            &[],
+            &[scalars, segments, block, ring, header],
+            &[names.len(), capacity],
+        )],
+    );
+    [ring, header]
+}
+
+struct Builder<'a> {
+    config: &'a Config,
+    net: &'a Network,
+    sizes: Sizes,
+    scalars: View,
+    control: [View; 4],
+    builder: PlanBuilder,
+    samples: Samples,
+}
+
+impl Builder<'_> {
+    fn column(&self, column: usize, len: usize) -> View {
+        self.scalars.part(control::RATES + column, len)
+    }
+
+    /// Begin, Step and Scalars: what happens at every step before the update.
+    fn step(&mut self, gradient: View) {
+        let kind = self.config.loss.kind;
+        self.builder.segment(Segment::Begin);
+        self.builder.op("begin", vec![phase(0, self.control)]);
+        self.builder.segment(Segment::Step);
+        self.builder.scope();
+        let batch = self.batch();
+        let n = batch.n;
+        let builder = &mut self.builder;
+        let forward = self.net.forward(builder, batch);
+        let loss = builder.buffer(Arena::Scratch, "loss", &[n]);
+        let cotangent = Cotangent::new(builder, n, self.net.shape.classes());
+        let values = losses(builder, kind, &forward, loss, Some(cotangent));
+        means(builder, values, self.scalars.part(control::BATCH_LOSS, 2), n, false);
+        let sites = self.net.backward(builder, &forward, cotangent.logits);
+        self.net
+            .gradient(builder, &sites, cotangent.exponent, gradient, n, false);
+        let square = self.scalars.part(control::MEAN_SQUARE, 1);
+        reduce::dot(builder, "gradient.square", gradient, gradient, square);
+        builder.op("guard", vec![phase(1, self.control)]);
+        if self.config.stats.scalars_every > 0 {
+            builder.segment(Segment::Scalars);
+            let norm = per_sample::norms(builder, &sites, cotangent.exponent);
+            per_sample::statistics(builder, norm, cotangent.exponent, self.scalars);
+        }
+    }
+
+    /// The step's batch: the whole split, or a minibatch gathered from it.
+    fn batch(&mut self) -> Batch {
+        let n_train = self.sizes.train;
+        let builder = &mut self.builder;
+        let all = self.samples.batch(builder, &self.net.shape, Source::Train, 0..n_train);
+        let BatchSize::Size(n) = self.config.optimizer.batch else {
+            return all;
+        };
+        let indices = builder.buffer(Arena::Words, "batch.indices", &[n]);
+        builder.op(
+            "batch",
+            vec![call(Kernel::BatchIndices, &[], &[indices], &[n, n_train])],
+        );
+        let mut gather = |what: &str, source: View, planes: usize| {
+            let out = builder.buffer(Arena::Words, format!("batch.{what}"), &[planes, n]);
+            builder.op(
+                format!("batch.{what}"),
+                vec![call(
+                    Kernel::GatherWords,
+                    &[],
+                    &[indices, source, out],
+                    &[planes, n_train, n],
+                )],
+            );
+            out
+        };
+        let ids = all.ids.map(|ids| gather("ids", ids, self.net.shape.n_ctx()));
+        let labels = gather("labels", all.labels, 1);
+        let inputs = all.inputs.map(|inputs| {
+            let width = inputs.len() / n_train;
+            let out = builder.buffer(Arena::Scratch, "batch.inputs", &[n, width]);
+            builder.op(
+                "batch.inputs",
+                vec![call(Kernel::GatherReals, &[], &[indices, inputs, out], &[n, width])],
+            );
+            out
+        });
+        Batch { n, ids, inputs, labels }
+    }
+
+    /// Losses and accuracies of both splits.
+    fn evaluate(&mut self) {
+        if self.config.stats.evaluate_every == 0 {
+            return;
+        }
+        self.builder.segment(Segment::Evaluate);
+        for (source, total, column) in [
+            (Source::Train, self.sizes.train, columns::TRAIN_LOSS),
+            (Source::Test, self.sizes.test, columns::TEST_LOSS),
+        ] {
+            let out = self.column(column, 2);
+            for (band, rows) in bands(total).enumerate() {
+                self.builder.scope();
+                let builder = &mut self.builder;
+                let batch = self.samples.batch(builder, &self.net.shape, source, rows);
+                let forward = self.net.forward(builder, batch);
+                let loss = builder.buffer(Arena::Scratch, "loss", &[batch.n]);
+                let values: Losses = losses(builder, self.config.loss.kind, &forward, loss, None);
+                means(builder, values, out, total, band > 0);
+            }
+        }
+    }
+
+    /// The Gram matrix of the fixed subset and what follows from it.
+    fn gram(&mut self) {
+        if self.config.stats.gram_every == 0 {
+            return;
+        }
+        let n = self.sizes.gram;
+        let output = match self.config.stats.spectrum {
+            Spectrum::Exact if n <= EXACT_LIMIT => Output::Spectra,
+            Spectrum::Exact => {
+                let why = format!("off: {n} samples, exact up to {EXACT_LIMIT}");
+                self.builder.choose("spectrum", why);
+                Output::Streamed
+            }
+            Spectrum::Off => Output::Streamed,
+        };
+        self.builder.segment(Segment::Gram);
+        self.builder.scope();
+        let builder = &mut self.builder;
+        let batch = self.samples.batch(builder, &self.net.shape, Source::Gram, 0..n);
+        let forward = self.net.forward(builder, batch);
+        let loss = builder.buffer(Arena::Scratch, "loss", &[n]);
+        let cotangent = Cotangent::new(builder, n, self.net.shape.classes());
+        losses(builder, self.config.loss.kind, &forward, loss, Some(cotangent));
+        let sites = self.net.backward(builder, &forward, cotangent.logits);
+        gram::add(
+            builder,
+            &sites,
+            cotangent.exponent,
+            self.net.layout.len,
+            self.scalars,
+            output,
+        );
+    }
+}
+
+/// Refuses a batch that the training split cannot fill.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Config`].
+pub fn check_batch(config: &Config, n_train: usize) -> Result<()> {
+    match config.optimizer.batch {
+        BatchSize::Size(n) if n > n_train => Err(Error::config(format!(
+            "optimizer.batch = {n} is larger than the training split of {n_train} samples"
+        ))),
+        _ => Ok(()),
+    }
+}

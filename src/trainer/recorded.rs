@@ -1,0 +1,135 @@
+//! A single run as the durable loop of [`crate::record`] sees it.
+
+use super::{Experiment, Trainer};
+use crate::backend::{Precision, Values};
+use crate::error::{Error, Result};
+use crate::model::ModelShape;
+use crate::model::weights::{WeightType, shape_metadata, to_tensors};
+use crate::plan::Element;
+use crate::record::{Chunk, Dtype, Ended, NamedTensor, Run, RunInfo, TensorSet};
+
+/// The run in slot 0 of a trainer.
+pub struct RecordedRun {
+    trainer: Trainer,
+    shape: ModelShape,
+    backend: String,
+    samples: u64,
+}
+
+impl RecordedRun {
+    /// Starts an experiment in slot 0 of a trainer that runs on this backend.
+    ///
+    /// # Errors
+    /// As [`Trainer::fill`].
+    pub fn new(mut trainer: Trainer, experiment: &Experiment, backend: &str) -> Result<Self> {
+        trainer.fill(0, 0, experiment)?;
+        Ok(Self {
+            trainer,
+            shape: experiment.shape.clone(),
+            backend: backend.to_owned(),
+            samples: experiment.task.train.n as u64,
+        })
+    }
+
+    /// The trainer.
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
+    }
+}
+
+impl Run for RecordedRun {
+    fn columns(&self) -> &[String] {
+        self.trainer.columns()
+    }
+
+    fn step(&self) -> u64 {
+        self.trainer.status(0).map_or(0, |status| status.step)
+    }
+
+    fn run_chunk(&mut self, limit: u64) -> Result<Chunk> {
+        let rows = self.trainer.run_chunk(limit.saturating_sub(self.step()))?;
+        let reason = self.trainer.status(0).and_then(|status| status.end);
+        let step = self.step();
+        Ok(Chunk {
+            rows,
+            ended: reason.map(|reason| Ended { reason, step }),
+        })
+    }
+
+    fn weights(&mut self) -> Result<TensorSet> {
+        let dtype = match self.trainer.precision() {
+            Precision::F32 => WeightType::F32,
+            Precision::F64 => WeightType::F64,
+        };
+        let tensors = to_tensors(&self.shape, &self.trainer.weights(0)?, dtype)?;
+        let tensors = tensors.into_iter().map(|tensor| NamedTensor {
+            name: tensor.name,
+            dtype: match tensor.dtype {
+                WeightType::F32 => Dtype::F32,
+                WeightType::F64 => Dtype::F64,
+            },
+            shape: tensor.shape,
+            bytes: tensor.bytes,
+        });
+        Ok(TensorSet {
+            tensors: tensors.collect(),
+            metadata: shape_metadata(&self.shape).into_iter().collect(),
+        })
+    }
+
+    fn state(&mut self) -> Result<TensorSet> {
+        let short = self.trainer.precision() == Precision::F32;
+        let elements: Vec<Element> = self
+            .trainer
+            .plan()
+            .persistent()
+            .map(|(_, buffer)| buffer.arena.element())
+            .collect();
+        let tensors = self.trainer.state(0)?.into_iter().zip(elements);
+        Ok(TensorSet {
+            tensors: tensors
+                .map(|((name, shape, values), element)| match values {
+                    Values::Words(words) => NamedTensor::new(name, &shape, &words),
+                    // Real numbers of an f32 plan are f32 exactly.
+                    Values::Numbers(numbers) if short && element == Element::Real => {
+                        let numbers: Vec<f32> = numbers.into_iter().map(|x| x as f32).collect();
+                        NamedTensor::new(name, &shape, &numbers)
+                    }
+                    Values::Numbers(numbers) => NamedTensor::new(name, &shape, &numbers),
+                })
+                .collect(),
+            ..TensorSet::default()
+        })
+    }
+
+    fn restore(&mut self, state: &TensorSet) -> Result<()> {
+        let values = state.tensors.iter().map(|tensor| {
+            let values = match tensor.dtype {
+                Dtype::U32 => Values::Words(tensor.elements()?),
+                Dtype::F32 => Values::Numbers(tensor.elements::<f32>()?.into_iter().map(f64::from).collect()),
+                Dtype::F64 => Values::Numbers(tensor.elements()?),
+                other => {
+                    let name = &tensor.name;
+                    return Err(Error::shape(format!(
+                        "state tensor {name} is {other}, expected U32, F32 or F64"
+                    )));
+                }
+            };
+            Ok((tensor.name.clone(), values))
+        });
+        self.trainer.restore(0, &values.collect::<Result<Vec<_>>>()?)
+    }
+
+    fn describe(&self, info: &mut RunInfo) {
+        info.backend.clone_from(&self.backend);
+        info.device = self.trainer.executor().device();
+        info.precision = self.trainer.precision().name().to_owned();
+        info.parameters = self.trainer.plan().buffers[0].len() as u64;
+        info.samples = self.samples;
+        info.choices = self.trainer.plan().choices.iter().cloned().collect();
+        if let Some(status) = self.trainer.status(0) {
+            info.memorised_step = status.memorised;
+            info.grokked_step = status.grokked;
+        }
+    }
+}
