@@ -84,7 +84,7 @@ fn a_full_run_has_every_chart_and_its_facts() {
         "<dt>After grokking</dt><dd>no collapse</dd>",
         "<dt>Ended</dt><dd>step 1,480</dd><dd class=\"remark\">stopped 500 steps after grokking, as asked</dd>",
         "409.7 steps/s",
-        "test device, cuda, f32",
+        "test device (cuda, f32)",
         "of n = 512 samples",
         "fourier.key_share",
         "3 of 74 windows are such gaps",

@@ -242,9 +242,12 @@ fn change_since_start(recorded: &Recorded, property: &str) -> Option<Line> {
 
 fn values(recorded: &Recorded, properties: &[&str]) -> Drawn {
     let mut sketch = Sketch::new(recorded, "chart-values", "Values of the properties")
-        .y("value", Scale::Linear)
+        .y("value", Scale::SignedLog)
         .tabs(properties.iter().copied())
-        .caption("Each property before the steps that were decomposed: what the changes above add up to.");
+        .caption(
+            "Each property before the steps that were decomposed: what the changes above add up to. \
+             The axis is logarithmic on both sides of 0.",
+        );
     for (tab, property) in properties.iter().enumerate() {
         sketch = sketch.column(
             &format!("value.{property}"),
