@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use super::rank_statistics::entropy_rank;
+use super::entropy::entropy_rank;
 use super::spectrum::eigenvalues;
 use crate::random::{Purpose, Stream};
 

@@ -7,10 +7,11 @@
 //! ratio with its population form, stable rank; eigenvalues below 4 N eps lambda_max are dropped, eps that in which K
 //! was formed. Centred statistics are null where centring costs more digits than K has to spare.
 
-use super::gram_layout::{
+use crate::plan::layout::{
     CENTRED, CONDITION, COSINE, COSINE_MIN, COSINE_SUM, DIAGONAL2, FROBENIUS2, HEAD, NEGATIVE, PAIRS, PER_FORM, RAW,
     SAMPLES, TRACE,
 };
+use super::entropy::entropy_rank;
 use super::null_rank::null_ranks;
 use crate::backend::cpu::{Args, Scalar};
 use crate::plan::control::RATES;
@@ -105,11 +106,4 @@ impl Ranks {
             negative: ascending.iter().filter(|l| **l < 0.0).count() as f64,
         }
     }
-}
-
-/// exp(-sum q ln q), q = x / sum x.
-pub(super) fn entropy_rank(x: impl Iterator<Item = f64> + Clone) -> f64 {
-    let sum: f64 = x.clone().sum();
-    let entropy: f64 = x.map(|v| v / sum).filter(|q| *q > 0.0).map(|q| -q * q.ln()).sum();
-    entropy.exp()
 }
