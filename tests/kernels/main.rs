@@ -7,5 +7,12 @@
 //! - **support**: which kernel runs on which backend, and why not
 
 mod backends;
+mod case;
+mod cases;
+mod compare;
+mod faults;
+mod fill;
 mod nanda;
+mod numbers;
 mod perf;
+mod run;
