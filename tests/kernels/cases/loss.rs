@@ -21,9 +21,9 @@ fn logits(rng: &mut Rng, n: usize, classes: usize) -> Vec<f64> {
         let mut row: Vec<f64> = rng.normals(classes);
         match sample % 8 {
             1 => row.iter_mut().for_each(|z| *z *= 5.0),
-            2 => row[y] += rng.uniform(0.0, 80.0),
-            3 => row[y] -= rng.uniform(0.0, 80.0),
-            4 => row[other] += rng.uniform(0.0, 80.0),
+            2 => row[y] += rng.uniform(0.0, 200.0),
+            3 => row[y] -= rng.uniform(0.0, 200.0),
+            4 => row[other] += rng.uniform(0.0, 200.0),
             5 => row.fill(0.5),
             6 => row[y] += rng.uniform(0.0, 30.0),
             7 => {
