@@ -179,6 +179,8 @@ pub fn rank_statistics() -> Vec<Case> {
             let mut sums = vec![0.0; 32 + 3 * n];
             for form in 0..3 {
                 let diagonal: Vec<f64> = (0..n).map(|_| factor * rng.uniform(0.1, 3.0)).collect();
+                // One sample alone must have squares that are exact.
+                let diagonal = if n == 1 { vec![1.5] } else { diagonal };
                 sums[8 * form] = diagonal.iter().sum();
                 sums[8 * form + 2] = diagonal.iter().map(|d| d * d).sum();
                 // Off the diagonal a tenth of what would make rank 1.
@@ -289,11 +291,10 @@ pub fn batch_statistics() -> Vec<Case> {
                 })
                 .collect()
         });
-        let scalars = filled(control::RATES + columns::PROPERTIES, |rng| {
-            rng.normals(control::RATES + columns::PROPERTIES)
-                .into_iter()
-                .map(f64::abs)
-                .collect()
+        let scalars = filled(control::RATES + columns::PROPERTIES, move |rng| {
+            let mut scalars = rng.normals(control::RATES + columns::PROPERTIES);
+            scalars[control::MEAN_SQUARE] = if zeros == n { 0.0 } else { rng.uniform(0.1, 2.0) };
+            scalars
         });
         let buffers = vec![norms, exponents(n), scalars];
         Case::new(
@@ -309,5 +310,13 @@ pub fn batch_statistics() -> Vec<Case> {
             "the spread of logarithms is formed in one pass about the first of them",
         )
     };
-    vec![case(2, 0), case(31, 5), case(97, 0), case(345, 344)]
+    vec![
+        case(1, 0),
+        case(1, 1),
+        case(2, 0),
+        case(31, 5),
+        case(97, 0),
+        case(345, 344),
+        case(345, 345),
+    ]
 }
