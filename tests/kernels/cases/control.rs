@@ -209,6 +209,12 @@ pub fn control() -> Vec<Case> {
             vec![(control::STOP_AFTER_GROKKING, u32::MAX)],
             [1.0, 1.0],
         ),
+        (
+            "far from stopping",
+            60,
+            vec![(control::STOP_AFTER_GROKKING, u32::MAX - 1)],
+            [1.0, 1.0],
+        ),
         ("no test split", 60, vec![], [1.0, nan]),
     ] {
         cases.push(case(name, 2, with(step, &changes), 1.0, 1.0, accuracies));
