@@ -64,7 +64,11 @@ fn population_ratio(form: usize, head: &[f64]) -> f64 {
     if form != CENTRED {
         return (trace * trace - diagonal2) / (frobenius2 - diagonal2);
     }
-    // Unbiased estimates of (tr S)^2 and tr S^2, S the (n - 1)-normalised covariance.
+    // Unbiased estimates of (tr S)^2 and tr S^2, S the (n - 1)-normalised covariance. Below four samples both vanish
+    // identically, and only their rounding errors would be divided.
+    if n < 4.0 {
+        return f64::NAN;
+    }
     let m = n - 1.0;
     let (trace, square, fourth) = (trace / m, frobenius2 / (m * m), diagonal2 / m);
     let numerator = 2.0 * square + (n * n - 3.0 * n + 1.0) * trace * trace - n * fourth;
