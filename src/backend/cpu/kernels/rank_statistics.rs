@@ -1,6 +1,6 @@
 //! rank_statistics — agreement, ranks and nulls of the three forms, into the row.
 //!
-//! in 0 sums [32 + 3 N], see `gram_layout`   in 1 eigenvalues [3, N] ascending (SPECTRUM)   inout 2 scalars
+//! in 0 sums [32 + 3 N], see `plan::layout`   in 1 eigenvalues [3, N] ascending (SPECTRUM)   inout 2 scalars
 //! params n, parameters P   order: ascending, in f64
 //!
 //! Ranks as in SCIENCE of the docs: erank (Roy & Vetterli 2007) on singular values and on eigenvalues, participation
