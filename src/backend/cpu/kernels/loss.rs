@@ -90,7 +90,7 @@ fn accurate_cotangent<S: Scalar>(z: &[S], y: usize, cotangent: &mut [S]) -> i32 
         return 0;
     }
     // F = exp(m2 - m)/S with S relative to m, so F Q = 2^power * mantissa.
-    let (mantissa, power) = scale_to_unit(all.sum / all.partition, all.log2_behind);
+    let (mantissa, power) = scale_to_unit(all.sum / all.partition, all.behind);
     let factor = S::from_f64(mantissa / all.sum);
     cotangent.iter_mut().for_each(|c| *c *= factor);
     cotangent[y] = -S::from_f64(mantissa);

@@ -1,0 +1,3 @@
+//! What must hold beyond single cases: digits, identities between kernels, whole courses.
+
+mod digits;
