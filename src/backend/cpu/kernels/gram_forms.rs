@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use super::gram_layout::{
+use crate::plan::layout::{
     CENTRED, CONDITION, COSINE, COSINE_MIN, COSINE_SUM, DIAGONAL2, FROBENIUS2, HEAD, NEGATIVE, PAIRS, PER_FORM, RAW,
     SAMPLES, TRACE, common_scale,
 };

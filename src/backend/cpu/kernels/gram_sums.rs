@@ -5,7 +5,7 @@
 //!
 //! With row sums r and total s: diag_c = K_ii - 2 r_i/n + s/n^2, |HKH|_F^2 = |K|_F^2 - 2/n |r|^2 + s^2/n^2.
 
-use super::gram_layout::{
+use crate::plan::layout::{
     CENTRED, CONDITION, COSINE, COSINE_MIN, COSINE_SUM, DIAGONAL2, FROBENIUS2, HEAD, NEGATIVE, PAIRS, PER_FORM, RAW,
     SAMPLES, TILE, TILE_COSINE, TILE_COSINE2, TILE_FROBENIUS2, TILE_MIN, TILE_NEGATIVE, TILE_ROWS, TRACE, common_scale,
 };

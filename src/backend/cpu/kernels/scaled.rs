@@ -48,7 +48,9 @@ pub fn scale_by<S: Scalar>(vector: &mut [S]) -> i32 {
         return 0;
     }
     let (_, power) = libm::frexp(largest.to_f64());
-    let factor = S::exp2i(-power);
-    vector.iter_mut().for_each(|v| *v *= factor);
+    // In two factors: that of a subnormal vector exceeds the range of its numbers.
+    let first = -power / 2;
+    let factors = [S::exp2i(first), S::exp2i(-power - first)];
+    vector.iter_mut().for_each(|v| *v = *v * factors[0] * factors[1]);
     -power
 }
