@@ -31,7 +31,8 @@ pub fn run<S: Scalar>(args: &Args<S>) {
     row[columns::MEAN_COSINE] = sums[COSINE_SUM] / sums[PAIRS];
     row[columns::MIN_COSINE] = if sums[PAIRS] > 0.0 { sums[COSINE_MIN] } else { f64::NAN };
     row[columns::NEGATIVE_FRACTION] = sums[NEGATIVE] / sums[PAIRS];
-    row[columns::CENTRING_CONDITION] = sums[CONDITION];
+    // Where nothing is left after centring, as of a single sample, there is no condition.
+    row[columns::CENTRING_CONDITION] = if sums[CONDITION].is_finite() { sums[CONDITION] } else { f64::NAN };
     // NaN fails the comparison too.
     let centred_holds = sums[CONDITION] * eps <= CENTRING_ERROR;
     for (form, first) in [(RAW, columns::RAW), (COSINE, columns::COSINE), (CENTRED, columns::CENTRED)] {
