@@ -1,6 +1,8 @@
 //! Backends: executors of launches. A backend allocates once, prepares each specialisation once, then only launches.
 
 pub mod cpu;
+#[cfg(feature = "wgpu")]
+pub mod wgpu;
 
 use crate::error::Result;
 use crate::plan::{BufferId, Plan, Segment};

@@ -198,6 +198,15 @@ impl View {
         }
     }
 
+    /// Whether a part has no elements.
+    ///
+    /// # Panics
+    /// If this view is a whole arena.
+    #[track_caller]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
     /// Elements of a part.
     ///
     /// # Panics

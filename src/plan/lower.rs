@@ -1,6 +1,6 @@
 //! Lowering: a plan becomes the launches of a backend, in pure Rust, so that they print on any machine.
 
-use super::buffer::{Arena, View};
+use super::buffer::{Arena, Element, View};
 use super::builder::Plan;
 use super::contract::Access;
 use super::kernel::Kernel;
@@ -67,9 +67,9 @@ impl Launch {
             .iter()
             .map(|b| {
                 let size = match b.arena.element() {
-                    super::Element::Real => real,
-                    super::Element::Wide => 8,
-                    super::Element::Word => 4,
+                    Element::Real => real,
+                    Element::Wide => 8,
+                    Element::Word => 4,
                 };
                 let times = if b.access == Access::ReadWrite { 2 } else { 1 };
                 (b.len * size * times) as u64
@@ -116,7 +116,14 @@ pub fn lower(plan: &Plan, capabilities: &Capabilities) -> Result<Vec<Launch>> {
                         }
                     })
                     .collect();
-                if let Some(large) = bindings.iter().find(|b| b.len * 8 > capabilities.max_binding) {
+                if let Some(large) = bindings.iter().find(|b| {
+                    let size = match b.arena.element() {
+                        Element::Word => 4,
+                        Element::Real if !capabilities.f64 => 4,
+                        Element::Real | Element::Wide => 8,
+                    };
+                    b.len * size > capabilities.max_binding
+                }) {
                     return Err(Error::unsupported(format!(
                         "{}: argument {} of kernel {} has {} elements, more than one binding of backend {} holds",
                         op.label, large.name, contract.name, large.len, capabilities.backend

@@ -1,12 +1,12 @@
 //! Properties of the network: their gradients before the update, their values after it, ntcov, and the ledger.
 
 use super::reduce;
-use crate::backend::cpu::kernels::{LEDGER_WIDTH, UPDATE_PARTS};
 use crate::config::{LossKind, Property, Split};
 use crate::data::{Samples, Source, bands};
 use crate::loss::{Cotangent, losses};
 use crate::model::{Batch, Forward, Network};
 use crate::optimizer::Update;
+use crate::plan::layout::{LEDGER_WIDTH, UPDATE_PARTS};
 use crate::plan::{Arena, Kernel, PlanBuilder, View, call};
 
 /// The properties of a plan and the passes that evaluate them.
@@ -57,11 +57,11 @@ impl Properties {
         let k = list.len();
         let mut passes: Vec<(Source, std::ops::Range<usize>, Pass)> = Vec::new();
         for (place, property) in list.iter().enumerate() {
-            let (split, rows) = match *property {
+            let (split, rows): (Split, Vec<_>) = match *property {
                 Property::HalfNorm2 => continue,
                 Property::Logit { split, index, .. }
                 | Property::Prob { split, index, .. }
-                | Property::LogOdds { split, index } => (split, vec![index..index + 1]),
+                | Property::LogOdds { split, index } => (split, std::iter::once(index..index + 1).collect()),
                 Property::MeanLogOdds { split } => (split, whole(split, n_train, n_test)),
                 Property::TrainLoss | Property::Loss => (Split::Train, whole(Split::Train, n_train, n_test)),
                 Property::TestLoss => (Split::Test, whole(Split::Test, n_train, n_test)),

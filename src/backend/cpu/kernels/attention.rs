@@ -43,7 +43,7 @@ pub fn run<S: Scalar>(args: &Args<S>) {
                             let z = unsafe { out.part((query * n + sample) * d + at, d_head) };
                             z.fill(S::ZERO);
                             for (key, score) in scores[..visible].iter_mut().enumerate() {
-                                *score = *score / sum;
+                                *score /= sum;
                                 add_scaled(z, *score, &kv[(key * n + sample) * 2 * d + d + at..][..d_head]);
                             }
                         }

@@ -1,0 +1,72 @@
+//! One name, several artefacts: every kernel of the contract table has a CPU version, and every shader file belongs to a
+//! kernel and is listed in the manifest of its backend. Text work only: no GPU, no network, no dependencies.
+
+use std::collections::BTreeSet;
+use std::{fs, process};
+
+const CONTRACTS: &str = "src/plan/kernel.rs";
+const CPU: &str = "src/backend/cpu/kernels";
+const SHADERS: &str = "shaders";
+const MANIFEST: &str = "src/backend/wgpu/manifest.rs";
+
+fn main() {
+    for path in ["build.rs", CONTRACTS, CPU, SHADERS, MANIFEST] {
+        println!("cargo:rerun-if-changed={path}");
+    }
+    let kernels = names(CONTRACTS, " = \"", "\" {");
+    // Its lines read: Variant "name" |parameters| groups;
+    let shaders = names(MANIFEST, " \"", "\" |");
+    let files = stems(SHADERS, "wgsl");
+    let cpu = stems(CPU, "rs");
+    let mut errors = Vec::new();
+    let mut missing = |names: &BTreeSet<String>, from: &BTreeSet<String>, say: &dyn Fn(&str) -> String| {
+        errors.extend(names.difference(from).map(|name| say(name)));
+    };
+    missing(&kernels, &cpu, &|k| format!("kernel {k} has no {CPU}/{k}.rs"));
+    missing(&files, &kernels, &|k| {
+        format!("{SHADERS}/{k}.wgsl is no kernel of {CONTRACTS}")
+    });
+    missing(&files, &shaders, &|k| {
+        format!("{SHADERS}/{k}.wgsl is not listed in {MANIFEST}")
+    });
+    missing(&shaders, &files, &|k| {
+        format!("{MANIFEST} lists {k}, but there is no {SHADERS}/{k}.wgsl")
+    });
+    if kernels.is_empty() {
+        errors.push(format!("no kernel was found in {CONTRACTS}: has its form changed?"));
+    }
+    if !errors.is_empty() {
+        for error in errors {
+            eprintln!("{error}");
+        }
+        process::exit(1);
+    }
+}
+
+/// Names that stand between `before` and `after` on a line of a file.
+fn names(path: &str, before: &str, after: &str) -> BTreeSet<String> {
+    read(path)
+        .lines()
+        .filter_map(|line| line.split_once(before)?.1.split_once(after))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+/// Names of the files with this ending in a directory.
+fn stems(directory: &str, ending: &str) -> BTreeSet<String> {
+    let entries = fs::read_dir(directory).unwrap_or_else(|e| fail(directory, &e));
+    entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|found| found == ending))
+        .filter_map(|path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()))
+        .collect()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| fail(path, &e))
+}
+
+fn fail(path: &str, error: &std::io::Error) -> ! {
+    eprintln!("{path}: {error}");
+    process::exit(1);
+}

@@ -1,0 +1,155 @@
+//! Adapters and the device: what is there, and how its failures become errors of ours.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::{Error, Result};
+
+/// One adapter, as `gmatrix devices` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterSummary {
+    /// Its name, as the driver tells it.
+    pub name: String,
+    /// `Vulkan`, `Metal` or `Dx12`.
+    pub backend: String,
+    /// `DiscreteGpu`, `IntegratedGpu`, `VirtualGpu`, `Cpu` or `Other`.
+    pub kind: String,
+    /// Driver and its version.
+    pub driver: String,
+    /// Whether it is hardware, and not a program on the CPU.
+    pub hardware: bool,
+    /// Largest storage binding in bytes.
+    pub max_binding: u64,
+    /// Largest buffer in bytes.
+    pub max_buffer: u64,
+    /// Workgroup memory in bytes.
+    pub workgroup_memory: u32,
+    /// Invocations of a workgroup.
+    pub max_invocations: u32,
+}
+
+impl AdapterSummary {
+    fn new(adapter: &wgpu::Adapter) -> Self {
+        let (info, limits) = (adapter.get_info(), adapter.limits());
+        Self {
+            name: info.name,
+            backend: format!("{:?}", info.backend),
+            kind: format!("{:?}", info.device_type),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            hardware: info.device_type != wgpu::DeviceType::Cpu,
+            max_binding: limits.max_storage_buffer_binding_size,
+            max_buffer: limits.max_buffer_size,
+            workgroup_memory: limits.max_compute_workgroup_storage_size,
+            max_invocations: limits.max_compute_invocations_per_workgroup,
+        }
+    }
+}
+
+fn instance() -> wgpu::Instance {
+    // `WGPU_BACKEND` picks one of the backends, as in other programs on wgpu.
+    wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
+}
+
+/// Adapters that could run kernels, the best first.
+fn usable(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    adapters.sort_by_key(|adapter| match adapter.get_info().device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    });
+    adapters
+}
+
+/// All adapters, the one that an executor takes first.
+pub fn adapters() -> Vec<AdapterSummary> {
+    usable(&instance()).iter().map(AdapterSummary::new).collect()
+}
+
+/// The adapter that an executor takes.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Unsupported`], saying why there is none.
+pub fn probe() -> Result<AdapterSummary> {
+    let instance = instance();
+    best(&instance).map(|adapter| AdapterSummary::new(&adapter))
+}
+
+fn best(instance: &wgpu::Instance) -> Result<wgpu::Adapter> {
+    if let Some(adapter) = usable(instance).into_iter().next() {
+        return Ok(adapter);
+    }
+    // Asked for one, wgpu says what each of its backends lacks.
+    pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()))
+        .map_err(|why| Error::unsupported(format!("wgpu: {why}")))
+}
+
+/// A device with its queue, limited to WebGPU's defaults wherever it runs.
+#[derive(Debug)]
+pub(super) struct Gpu {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub summary: AdapterSummary,
+    /// The first failure that no error scope caught: a lost device, or an error the driver reports late.
+    fault: Arc<Mutex<Option<String>>>,
+}
+
+impl Gpu {
+    pub fn new() -> Result<Self> {
+        let adapter = best(&instance())?;
+        let summary = AdapterSummary::new(&adapter);
+        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("gmatrix"),
+            required_limits: wgpu::Limits::default(),
+            ..wgpu::DeviceDescriptor::default()
+        }))
+        .map_err(|why| Error::unsupported(format!("wgpu: {} gives no device: {why}", summary.name)))?;
+        let fault = Arc::new(Mutex::new(None));
+        let keep = |fault: &Arc<Mutex<Option<String>>>, message: String| {
+            fault
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(message);
+        };
+        let late = Arc::clone(&fault);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| keep(&late, error.to_string())));
+        let lost = Arc::clone(&fault);
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                keep(&lost, format!("the device was lost: {message}"));
+            }
+        });
+        Ok(Self {
+            device,
+            queue,
+            summary,
+            fault,
+        })
+    }
+
+    /// Runs `work`; whatever wgpu finds wrong with it becomes an error that starts with `what`.
+    pub fn checked<T>(&self, what: impl Fn() -> String, work: impl FnOnce() -> T) -> Result<T> {
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let result = work();
+        let errors = [
+            pollster::block_on(validation.pop()),
+            pollster::block_on(internal.pop()),
+            pollster::block_on(memory.pop()),
+        ];
+        match errors.into_iter().flatten().next() {
+            Some(error) => Err(Error::device(format!("{}: {error}", what()))),
+            None => self.healthy().map(|()| result),
+        }
+    }
+
+    /// The first failure that no scope caught.
+    pub fn healthy(&self) -> Result<()> {
+        match &*self.fault.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(fault) => Err(Error::device(format!("wgpu, {}: {fault}", self.summary.name))),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Memory and launches of the wgpu executor.
+
+use std::sync::Arc;
+
+use super::device::{AdapterSummary, Gpu};
+use super::manifest::capabilities;
+use super::record::{Recorded, Recorder, UNIFORM};
+use crate::backend::{Executor, Precision, Values};
+use crate::error::{Error, Result};
+use crate::plan::{Arena, Buffer, BufferId, Element, Plan, Segment, lower};
+
+/// Runs plans on the best adapter there is, in f32.
+#[derive(Debug)]
+pub struct WgpuExecutor {
+    plan: Arc<Plan>,
+    runs: usize,
+    gpu: Gpu,
+    arenas: Vec<wgpu::Buffer>,
+    launches: Vec<Recorded>,
+    uniforms: wgpu::BindGroup,
+    /// Where downloads land; grows to the largest buffer asked for.
+    landing: Option<wgpu::Buffer>,
+}
+
+impl WgpuExecutor {
+    /// Memory, pipelines and recorded launches for `runs` runs of a plan; all memory is zero.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Unsupported`] without an adapter, for kernels that are not there yet, and for arenas too large for
+    /// one binding; compile and device errors with the kernel's name.
+    pub fn new(plan: Arc<Plan>, runs: usize) -> Result<Self> {
+        let launches = lower(&plan, &capabilities())?;
+        let gpu = Gpu::new()?;
+        let arenas = allocate(&gpu, &plan, runs)?;
+        let mut recorder = Recorder::new(&gpu, &plan, &arenas, runs)?;
+        let mut recorded = Vec::with_capacity(launches.len());
+        for launch in &launches {
+            recorded.extend(recorder.record(launch)?);
+        }
+        let uniforms = recorder.uniforms()?;
+        let mut executor = Self {
+            plan,
+            runs,
+            gpu,
+            arenas,
+            launches: recorded,
+            uniforms,
+            landing: None,
+        };
+        let plan = executor.plan.clone();
+        for slot in 0..runs {
+            for (buffer, words) in &plan.tables {
+                executor.upload(slot, *buffer, &Values::Words(words.clone()))?;
+            }
+        }
+        Ok(executor)
+    }
+
+    /// The adapter it runs on.
+    pub fn adapter(&self) -> &AdapterSummary {
+        &self.gpu.summary
+    }
+
+    /// Copies a part of an arena to the host, behind all that was submitted before.
+    fn read(&mut self, what: &str, arena: Arena, first: u64, size: u64) -> Result<Vec<u8>> {
+        if size == 0 {
+            return Ok(Vec::new());
+        }
+        let gpu = &self.gpu;
+        let landing = match self.landing.take() {
+            Some(landing) if landing.size() >= size => landing,
+            _ => gpu.checked(
+                || what.to_owned(),
+                || {
+                    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                        label: Some("landing"),
+                        size,
+                        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                        mapped_at_creation: false,
+                    })
+                },
+            )?,
+        };
+        let failed = |why: &dyn std::fmt::Display| Error::device(format!("{what}: {why}"));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        gpu.checked(
+            || what.to_owned(),
+            || {
+                let mut encoder = gpu
+                    .device
+                    .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                encoder.copy_buffer_to_buffer(&self.arenas[arena.index()], first, &landing, 0, size);
+                gpu.queue.submit([encoder.finish()]);
+                landing.map_async(wgpu::MapMode::Read, ..size, move |result| {
+                    // The receiver is dropped early only where another error is returned instead.
+                    let _ = sender.send(result);
+                });
+            },
+        )?;
+        gpu.device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .map_err(|why| failed(&why))?;
+        gpu.healthy()?;
+        receiver
+            .try_recv()
+            .map_err(|why| failed(&why))?
+            .map_err(|why| failed(&why))?;
+        let view = landing.get_mapped_range(..size).map_err(|why| failed(&why))?;
+        let data = view.to_vec();
+        drop(view);
+        landing.unmap();
+        self.landing = Some(landing);
+        Ok(data)
+    }
+
+    /// A slot's share of a buffer: the buffer, its first byte in the arena and how many bytes it has.
+    fn place(&self, slot: usize, buffer: BufferId) -> Result<(&Buffer, u64, u64)> {
+        let buffer = self.plan.buffer(buffer);
+        if slot >= self.runs {
+            return Err(Error::shape(format!(
+                "buffer {}: slot {slot} of {} was asked for",
+                buffer.name, self.runs
+            )));
+        }
+        let size = bytes(buffer.arena.element());
+        let first = slot * self.plan.stride(buffer.arena) + buffer.offset;
+        Ok((buffer, first as u64 * size, buffer.len() as u64 * size))
+    }
+}
+
+impl Executor for WgpuExecutor {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn upload(&mut self, slot: usize, buffer: BufferId, values: &Values) -> Result<()> {
+        let (buffer, first, _) = self.place(slot, buffer)?;
+        let element = buffer.arena.element();
+        let (found, data): (usize, Vec<u8>) = match (element, values) {
+            (Element::Real, Values::Numbers(x)) => {
+                (x.len(), x.iter().flat_map(|x| (*x as f32).to_le_bytes()).collect())
+            }
+            (Element::Wide, Values::Numbers(x)) => (
+                x.len(),
+                x.iter().flat_map(|x| split(*x)).flat_map(f32::to_le_bytes).collect(),
+            ),
+            (Element::Word, Values::Words(x)) => (x.len(), x.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            (_, Values::Numbers(x)) => (x.len(), Vec::new()),
+            (_, Values::Words(x)) => (x.len(), Vec::new()),
+        };
+        if data.len() as u64 != buffer.len() as u64 * bytes(element) {
+            return Err(Error::shape(format!(
+                "buffer {} has {} elements of kind {element:?}, {found} were given",
+                buffer.name,
+                buffer.len()
+            )));
+        }
+        let arena = &self.arenas[buffer.arena.index()];
+        self.gpu.checked(
+            || format!("upload of {}", buffer.name),
+            || self.gpu.queue.write_buffer(arena, first, &data),
+        )
+    }
+
+    fn download(&mut self, slot: usize, buffer: BufferId) -> Result<Values> {
+        let (source, first, size) = self.place(slot, buffer)?;
+        let (arena, element) = (source.arena, source.arena.element());
+        let what = format!("download of {}", source.name);
+        let data = self.read(&what, arena, first, size)?;
+        let words = data
+            .chunks_exact(4)
+            .map(|bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+        Ok(match element {
+            Element::Real => Values::Numbers(words.map(|word| f64::from(f32::from_bits(word))).collect()),
+            Element::Wide => {
+                let halves: Vec<f32> = words.map(f32::from_bits).collect();
+                Values::Numbers(halves.chunks_exact(2).map(|pair| join([pair[0], pair[1]])).collect())
+            }
+            Element::Word => Values::Words(words.collect()),
+        })
+    }
+
+    fn submit(&mut self, segments: &[Segment]) -> Result<()> {
+        let what = || {
+            let names: Vec<&str> = segments.iter().map(|segment| segment.name()).collect();
+            format!("segments {}", names.join(", "))
+        };
+        self.gpu.checked(what, || {
+            let mut encoder = self
+                .gpu
+                .device
+                .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                for launch in self.launches.iter().filter(|l| segments.contains(&l.segment)) {
+                    let [x, y, z] = launch.grid;
+                    pass.set_pipeline(&launch.pipeline);
+                    pass.set_bind_group(0, &launch.arguments, &[]);
+                    pass.set_bind_group(1, &self.uniforms, &[launch.uniform]);
+                    pass.dispatch_workgroups(x, y, z);
+                }
+            }
+            self.gpu.queue.submit([encoder.finish()]);
+        })
+    }
+
+    fn device(&self) -> String {
+        let AdapterSummary {
+            name, backend, driver, ..
+        } = &self.gpu.summary;
+        format!("{name}, {backend}, {driver}")
+    }
+
+    fn precision(&self) -> Precision {
+        Precision::F32
+    }
+}
+
+/// Bytes of an element on this backend.
+fn bytes(element: Element) -> u64 {
+    match element {
+        Element::Real | Element::Word => 4,
+        Element::Wide => 8,
+    }
+}
+
+/// A number as the nearest f32 and what that lacks.
+fn split(x: f64) -> [f32; 2] {
+    let high = x as f32;
+    let low = if high.is_finite() {
+        (x - f64::from(high)) as f32
+    } else {
+        0.0
+    };
+    [high, low]
+}
+
+/// The number that a pair stands for; the low half of one that is not finite means nothing.
+fn join([high, low]: [f32; 2]) -> f64 {
+    if high.is_finite() {
+        f64::from(high) + f64::from(low)
+    } else {
+        f64::from(high)
+    }
+}
+
+fn allocate(gpu: &Gpu, plan: &Plan, runs: usize) -> Result<Vec<wgpu::Buffer>> {
+    let limits = gpu.device.limits();
+    Arena::ALL
+        .iter()
+        .map(|arena| {
+            // An empty arena still needs a buffer where a kernel binds it as a whole.
+            let size = ((plan.stride(*arena) * runs) as u64 * bytes(arena.element())).max(UNIFORM);
+            let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+            if size > limit {
+                return Err(Error::unsupported(format!(
+                    "wgpu: arena {arena:?} needs {size} bytes for {runs} run(s), more than the {limit} bytes of one \
+                     binding; fewer runs or samples fit"
+                )));
+            }
+            gpu.checked(
+                || format!("{size} bytes for arena {arena:?}"),
+                || {
+                    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                        label: Some(&format!("{arena:?}")),
+                        size,
+                        usage: wgpu::BufferUsages::STORAGE
+                            | wgpu::BufferUsages::COPY_SRC
+                            | wgpu::BufferUsages::COPY_DST,
+                        mapped_at_creation: false,
+                    })
+                },
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,95 @@
+//! The kernels this backend has, each with its body and how many workgroups one run of it takes.
+
+use crate::plan::{BLOCK, Capabilities, Kernel};
+
+/// A kernel of this backend.
+pub(super) struct Shader {
+    pub kernel: Kernel,
+    /// Its file.
+    pub body: &'static str,
+    /// Workgroups of one run, from parameters and specialisation.
+    pub groups: fn(&[u32], &[u32]) -> u64,
+}
+
+macro_rules! shaders {
+    ($($variant:ident $name:literal $groups:expr;)*) => {
+        static SHADERS: &[Shader] = &[$(Shader {
+            kernel: Kernel::$variant,
+            body: include_str!(concat!("../../../shaders/", $name, ".wgsl")),
+            groups: $groups,
+        },)*];
+    };
+}
+
+macro_rules! shared {
+    ($($name:literal)*) => {
+        /// Files that bodies ask for by a line `// import NAME`.
+        pub(super) static SHARED: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../../../shaders/shared/", $name, ".wgsl"))),)*];
+    };
+}
+
+shared! { "wide" "math" "reduce" "sites" }
+
+/// Threads of a workgroup of element-wise kernels.
+const THREADS: u64 = 256;
+
+fn product(p: &[u32], places: &[usize]) -> u64 {
+    places.iter().map(|place| u64::from(p[*place])).product()
+}
+
+/// Tiles of `side` rows and columns that cover a matrix.
+fn tiles(rows: u32, columns: u32, side: u32) -> u64 {
+    u64::from(rows.div_ceil(side)) * u64::from(columns.div_ceil(side))
+}
+
+/// Tiles on and above the diagonal.
+fn triangle(side: u64) -> u64 {
+    side * (side + 1) / 2
+}
+
+// The name of each kernel once more, since `include_str!` needs it as a literal; a test compares it with the contract.
+shaders! {
+    Control "control" |_, _| 1;
+    Embed "embed" |p, spec| product(p, if spec[1] == 0 { &[0, 1, 2] } else { &[0, 2] }).div_ceil(THREADS);
+    Matmul "matmul" |p, _| tiles(p[0], p[2], 64);
+    Add "add" |p, _| product(p, &[0]).div_ceil(THREADS);
+    Activation "activation" |p, _| product(p, &[0]).div_ceil(THREADS);
+    ActivationBackward "activation_backward" |p, _| product(p, &[0]).div_ceil(THREADS);
+    Attention "attention" |p, _| product(p, &[0, 2, 3]).div_ceil(64);
+    AttentionBackward "attention_backward" |p, _| product(p, &[0, 3]).div_ceil(64);
+    Loss "loss" |p, _| p[0].into();
+    WeightGradient "weight_gradient" |p, _| tiles(p[2], p[3], 32);
+    EmbedBackward "embed_backward" |p, _| u64::from(p[6]) * u64::from(p[2].div_ceil(64));
+    ColumnSums "column_sums" |p, _| product(p, &[1, 2]).div_ceil(64);
+    LossMean "loss_mean" |_, _| 1;
+    Dot "dot" |p, _| u64::from(p[0]).div_ceil(BLOCK as u64);
+    SumRows "sum_rows" |p, _| u64::from(p[1]).div_ceil(64);
+    Optimizer "optimizer" |p, _| u64::from(p[0]).div_ceil(BLOCK as u64);
+    UpdateStatistics "update_statistics" |_, _| 1;
+    SampleNorms "sample_norms" |p, _| p[0].into();
+    BatchStatistics "batch_statistics" |_, _| 1;
+    GramTile "gram_tile" |p, _| triangle(p[0].div_ceil(64).into());
+    Difference "difference" |_, _| 1;
+    Copy "copy" |p, _| product(p, &[0]).div_ceil(THREADS);
+    Row "row" |_, _| 1;
+}
+
+pub(super) fn find(kernel: Kernel) -> Option<&'static Shader> {
+    SHADERS.iter().find(|shader| shader.kernel == kernel)
+}
+
+/// The kernels this backend has.
+pub fn kernels() -> Vec<Kernel> {
+    SHADERS.iter().map(|shader| shader.kernel).collect()
+}
+
+/// What this backend can do on any device that offers WebGPU's default limits.
+pub fn capabilities() -> Capabilities {
+    Capabilities {
+        backend: "wgpu",
+        f64: false,
+        max_binding: wgpu::Limits::defaults().max_storage_buffer_binding_size as usize,
+        kernels: kernels(),
+    }
+}

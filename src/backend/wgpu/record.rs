@@ -1,0 +1,277 @@
+//! Launches made ready: pipelines compiled, arenas bound, parameters and offsets written down.
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+
+use super::device::Gpu;
+use super::manifest::find;
+use super::source::{ALWAYS, HEAD, binds_control, source};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{Access, Arena, Kernel, Launch, Plan, Segment, control};
+
+/// Bytes of one launch's uniform block: WebGPU's alignment of dynamic offsets.
+pub(super) const UNIFORM: u64 = 256;
+
+/// A launch with everything bound, ready to be encoded.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    pub segment: Segment,
+    pub pipeline: wgpu::ComputePipeline,
+    pub arguments: wgpu::BindGroup,
+    pub uniform: u32,
+    pub grid: [u32; 3],
+}
+
+/// What a pipeline is compiled for: kernel, constants, and which bindings must be writable.
+type Key = (Kernel, Vec<u32>, Vec<bool>);
+
+/// Compiles pipelines, once each, and binds launches to them.
+pub(super) struct Recorder<'a> {
+    gpu: &'a Gpu,
+    plan: &'a Plan,
+    arenas: &'a [wgpu::Buffer],
+    runs: u32,
+    pipelines: HashMap<Key, (wgpu::ComputePipeline, wgpu::BindGroupLayout)>,
+    uniform_layout: wgpu::BindGroupLayout,
+    uniform_words: Vec<u32>,
+}
+
+impl<'a> Recorder<'a> {
+    pub fn new(gpu: &'a Gpu, plan: &'a Plan, arenas: &'a [wgpu::Buffer], runs: usize) -> Result<Self> {
+        let limit = gpu.device.limits().max_compute_workgroups_per_dimension;
+        let runs = u32::try_from(runs).ok().filter(|runs| *runs <= limit).ok_or_else(|| {
+            Error::unsupported(format!("wgpu: {runs} runs at once, more than the {limit} of one grid"))
+        })?;
+        let uniform_layout = gpu.checked(
+            || "layout of the uniforms".to_owned(),
+            || {
+                gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                    label: Some("uniforms"),
+                    entries: &[layout_entry(
+                        0,
+                        wgpu::BindingType::Buffer {
+                            ty: wgpu::BufferBindingType::Uniform,
+                            has_dynamic_offset: true,
+                            min_binding_size: NonZeroU64::new(UNIFORM),
+                        },
+                    )],
+                })
+            },
+        )?;
+        Ok(Self {
+            gpu,
+            plan,
+            arenas,
+            runs,
+            pipelines: HashMap::new(),
+            uniform_layout,
+            uniform_words: Vec::new(),
+        })
+    }
+
+    /// The launch, ready to be encoded; none if it has no work.
+    pub fn record(&mut self, launch: &Launch) -> Result<Option<Recorded>> {
+        let contract = launch.kernel.contract();
+        let shader = find(launch.kernel).expect("lowering has checked that the kernel is there");
+        let groups = (shader.groups)(&launch.params, &launch.spec);
+        if groups == 0 {
+            return Ok(None);
+        }
+        let (columns, rows) = self.grid(groups).ok_or_else(|| {
+            Error::unsupported(format!(
+                "{}: kernel {} needs {groups} workgroups",
+                launch.label, contract.name
+            ))
+        })?;
+        let written: Vec<Arena> = launch
+            .bindings
+            .iter()
+            .filter(|binding| binding.access.writes())
+            .map(|binding| binding.arena)
+            .collect();
+        let writable: Vec<bool> = launch.bindings.iter().map(|b| written.contains(&b.arena)).collect();
+        let key = (launch.kernel, launch.spec.clone(), writable);
+        if !self.pipelines.contains_key(&key) {
+            let made = self.compile(&key, launch)?;
+            self.pipelines.insert(key.clone(), made);
+        }
+        let (pipeline, layout) = &self.pipelines[&key];
+        let mut arenas: Vec<Arena> = launch.bindings.iter().map(|binding| binding.arena).collect();
+        if !binds_control(contract) {
+            arenas.push(Arena::Control);
+        }
+        let entries: Vec<wgpu::BindGroupEntry> = arenas
+            .iter()
+            .enumerate()
+            .map(|(place, arena)| wgpu::BindGroupEntry {
+                binding: place as u32,
+                resource: self.arenas[arena.index()].as_entire_binding(),
+            })
+            .collect();
+        let arguments = self.gpu.checked(
+            || format!("{}: arguments of kernel {}", launch.label, contract.name),
+            || {
+                self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                    label: Some(&launch.label),
+                    layout,
+                    entries: &entries,
+                })
+            },
+        )?;
+        let pipeline = pipeline.clone();
+        let uniform = self.uniform_words.len() as u64 * 4;
+        self.push_uniform(launch, columns, groups)?;
+        Ok(Some(Recorded {
+            segment: launch.segment,
+            pipeline,
+            arguments,
+            uniform: u32::try_from(uniform)
+                .map_err(|_| Error::unsupported("wgpu: a plan with more than 16 million launches"))?,
+            grid: [columns, rows, self.runs],
+        }))
+    }
+
+    /// Columns and rows of a grid of at least so many groups, as square as one dimension's limit demands.
+    fn grid(&self, groups: u64) -> Option<(u32, u32)> {
+        let limit = u64::from(self.gpu.device.limits().max_compute_workgroups_per_dimension);
+        let rows = groups.div_ceil(limit);
+        (rows <= limit).then(|| (groups.div_ceil(rows) as u32, rows as u32))
+    }
+
+    fn push_uniform(&mut self, launch: &Launch, columns: u32, groups: u64) -> Result<()> {
+        let control_stride = self.plan.stride(Arena::Control);
+        let due = match launch.segment {
+            _ if control_stride == 0 => ALWAYS,
+            Segment::Begin => control::ACTIVE as u32,
+            segment => control::due(segment) as u32,
+        };
+        let end = self.uniform_words.len() + (UNIFORM / 4) as usize;
+        // In the order of `HEAD`; grids beyond 2^32 groups were refused.
+        let head: [u32; HEAD.len()] = [columns, groups as u32, due, 0, control_stride as u32];
+        self.uniform_words.extend(head);
+        self.uniform_words.extend(&launch.params);
+        for binding in &launch.bindings {
+            // Arenas fit one binding of less than 2^32 bytes, so their offsets fit u32.
+            self.uniform_words
+                .extend([binding.start as u32, self.plan.stride(binding.arena) as u32]);
+        }
+        if self.uniform_words.len() > end {
+            return Err(Error::unsupported(format!(
+                "kernel {} has more parameters than {UNIFORM} bytes hold",
+                launch.kernel.name()
+            )));
+        }
+        self.uniform_words.resize(end, 0);
+        Ok(())
+    }
+
+    fn compile(
+        &self,
+        (kernel, spec, writable): &Key,
+        launch: &Launch,
+    ) -> Result<(wgpu::ComputePipeline, wgpu::BindGroupLayout)> {
+        let gpu = self.gpu;
+        let contract = kernel.contract();
+        let name = format!("{} {spec:?}", contract.name);
+        let text = source(*kernel, spec, writable).ok_or_else(|| {
+            Error::from(ErrorKind::Compile {
+                kernel: name.clone(),
+                log: "a shared file that it imports does not exist".into(),
+            })
+        })?;
+        let mut entries: Vec<wgpu::BindGroupLayoutEntry> = launch
+            .bindings
+            .iter()
+            .zip(writable)
+            .enumerate()
+            .map(|(place, (binding, writable))| storage_entry(place, binding.access == Access::Read && !writable))
+            .collect();
+        if !binds_control(contract) {
+            entries.push(storage_entry(entries.len(), true));
+        }
+        gpu.checked(String::new, || {
+            let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(&name),
+                source: wgpu::ShaderSource::Wgsl(text.into()),
+            });
+            let layout = gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(&name),
+                entries: &entries,
+            });
+            let pipeline_layout = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(&name),
+                bind_group_layouts: &[Some(&layout), Some(&self.uniform_layout)],
+                immediate_size: 0,
+            });
+            let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(&name),
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions::default(),
+                cache: None,
+            });
+            (pipeline, layout)
+        })
+        .map_err(|error| {
+            ErrorKind::Compile {
+                kernel: name.clone(),
+                log: error.to_string().trim_start_matches(": ").to_owned(),
+            }
+            .into()
+        })
+    }
+
+    /// All uniform blocks in one buffer.
+    pub fn uniforms(&mut self) -> Result<wgpu::BindGroup> {
+        if self.uniform_words.is_empty() {
+            self.uniform_words.resize((UNIFORM / 4) as usize, 0);
+        }
+        let gpu = self.gpu;
+        gpu.checked(
+            || "uniforms of all launches".to_owned(),
+            || {
+                let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("uniforms"),
+                    size: self.uniform_words.len() as u64 * 4,
+                    usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                });
+                gpu.queue
+                    .write_buffer(&buffer, 0, bytemuck::cast_slice(&self.uniform_words));
+                gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                    label: Some("uniforms"),
+                    layout: &self.uniform_layout,
+                    entries: &[wgpu::BindGroupEntry {
+                        binding: 0,
+                        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                            buffer: &buffer,
+                            offset: 0,
+                            size: NonZeroU64::new(UNIFORM),
+                        }),
+                    }],
+                })
+            },
+        )
+    }
+}
+
+fn storage_entry(place: usize, read_only: bool) -> wgpu::BindGroupLayoutEntry {
+    layout_entry(
+        place as u32,
+        wgpu::BindingType::Buffer {
+            ty: wgpu::BufferBindingType::Storage { read_only },
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+    )
+}
+
+fn layout_entry(binding: u32, ty: wgpu::BindingType) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty,
+        count: None,
+    }
+}
