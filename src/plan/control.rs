@@ -43,7 +43,7 @@ pub const ENDED_NOT: u32 = 0;
 pub const ENDED_STEPS: u32 = 1;
 /// The run grokked, and its stop condition says so.
 pub const ENDED_GROKKED: u32 = 2;
-/// Loss or gradient stopped being finite; the weights are the last finite ones.
+/// Loss, gradient or update stopped being finite; the weights are the last finite ones.
 pub const ENDED_DIVERGED: u32 = 3;
 
 /// Numbers at the head of the scalars, before the columns.

@@ -262,6 +262,18 @@ impl Trainer {
         }
     }
 
+    /// Replaces the weights of the run in a slot, in the order of its layout; step and moments stay as they are.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Shape`] if the slot is empty or there are more or fewer weights than parameters.
+    pub fn set_weights(&mut self, slot: usize, weights: &[f64]) -> Result<()> {
+        if self.status(slot).is_none() {
+            return Err(Error::shape(format!("slot {slot} is empty, expected a run in it")));
+        }
+        self.executor
+            .upload(slot, self.program.parameters, &Values::Numbers(weights.to_vec()))
+    }
+
     /// Contents of every persistent buffer of a slot: all that a run is, beside its configuration.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod cases;
 mod compare;
 mod faults;
 mod fill;
+mod identities;
 mod nanda;
 mod numbers;
 mod perf;

@@ -1,11 +1,11 @@
 //! The plan of a whole training step of preset nanda, from which performance takes its launches.
 
-use gmatrix::backend::cpu::kernels::OPTIMIZER_SUMS;
 use gmatrix::config::{LossKind, OptimizerKind, Property};
 use gmatrix::data::{Samples, Source, bands};
 use gmatrix::loss::{Cotangent, losses, means};
 use gmatrix::model::{Activation, ModelShape, Network, Norm, TransformerShape};
 use gmatrix::optimizer::Update;
+use gmatrix::plan::layout::OPTIMIZER_SUMS;
 use gmatrix::plan::{Arena, Kernel, Plan, PlanBuilder, Segment, call, control};
 use gmatrix::stats::{columns, gram, per_sample, properties::Properties, reduce};
 

@@ -1,10 +1,11 @@
 //! Runs a case on a backend: alone, beside a neighbour full of NaN, and on pools of different sizes, with sentinels on
 //! both sides of every buffer.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use gmatrix::backend::{Precision, Values};
-use gmatrix::plan::{Access, Arena, Element, Plan, PlanBuilder, Segment, View};
+use gmatrix::plan::{Access, Arena, Element, Kernel, Plan, PlanBuilder, Segment, View};
 use gmatrix::{ErrorKind, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -305,4 +306,28 @@ impl Backend {
     pub fn title(&self) -> String {
         format!("{} {}", self.name, self.precision.name())
     }
+}
+
+/// What a case leaves in its buffers, by name, run alone and without comparison.
+pub fn outputs(case: &Case, backend: &Backend) -> Result<BTreeMap<String, Values>> {
+    let contents = case.contents(1, backend.precision);
+    let after = run(case, backend, std::slice::from_ref(&contents))?;
+    let named = case.buffers.iter().zip(&after[0]);
+    Ok(named
+        .map(|(b, values)| (b.name.clone(), inner(values, b.arena, b.len)))
+        .collect())
+}
+
+/// Backends of this precision that have this kernel; the others are named, not silently left out.
+pub fn backends(kernel: Kernel, precision: Option<Precision>) -> Vec<Backend> {
+    let mut found = Vec::new();
+    for backend in BACKENDS.iter().filter(|b| precision.is_none_or(|p| p == b.precision)) {
+        match (backend.capabilities)() {
+            Ok(capabilities) if capabilities.kernels.contains(&kernel) => found.push(*backend),
+            Ok(_) => println!("Unsupported: {} has no kernel {}", backend.title(), kernel.name()),
+            Err(error) => println!("Unsupported: {}: {error}", backend.title()),
+        }
+    }
+    assert!(!found.is_empty(), "no backend has {}", kernel.name());
+    found
 }

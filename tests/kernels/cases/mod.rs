@@ -2,14 +2,14 @@
 
 mod attention;
 mod batches;
-mod control;
+pub mod control;
 mod dense;
 mod embed;
 mod gradients;
 mod gram;
 mod gram_sums;
 mod ledger;
-mod loss;
+pub mod loss;
 mod norm;
 mod optimizer;
 mod ranks;

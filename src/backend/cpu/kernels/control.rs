@@ -1,6 +1,6 @@
 //! control — advances a slot's control block. PHASE 0 begins a step: what is due, and the step's rates. PHASE 1 guards:
 //! a loss or gradient that is not finite ends the run before its weights change. PHASE 2 ends a step: transitions, end
-//! conditions, the next step.
+//! conditions (an update that overflowed among them), the next step.
 //!
 //! inout 0 block, see `plan::control`   in 1 settings   inout 2 scalars   inout 3 history [64, 2]: test accuracies and
 //! their steps
@@ -81,7 +81,9 @@ fn end(block: &mut [u32], scalars: &[f64], history: &mut [f64]) {
     block[control::STEP] = step + 1;
     let after = block[control::STOP_AFTER_GROKKING];
     let grokked = block[control::GROKKED];
-    if step + 1 >= block[control::MAX_STEPS] {
+    if !scalars[control::RATES + columns::UPDATE_NORM].is_finite() {
+        stop(block, control::ENDED_DIVERGED);
+    } else if step + 1 >= block[control::MAX_STEPS] {
         stop(block, control::ENDED_STEPS);
     } else if after != u32::MAX && grokked != 0 && step + 1 >= after.saturating_add(grokked - 1) {
         stop(block, control::ENDED_GROKKED);

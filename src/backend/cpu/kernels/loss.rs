@@ -69,7 +69,7 @@ const SMALLEST_POWER: i32 = -1074;
 
 fn accurate<S: Scalar>(z: &[S], y: usize, cotangent: &mut [S]) -> (S, i32) {
     let all = competitors(z, y, cotangent);
-    let gap = (all.log2_own - all.log2_behind) * std::f64::consts::LN_2;
+    let gap = all.own - all.behind;
     let loss = if gap >= 0.0 {
         (all.sum * (-gap).exp()).ln_1p()
     } else {
@@ -77,7 +77,7 @@ fn accurate<S: Scalar>(z: &[S], y: usize, cotangent: &mut [S]) -> (S, i32) {
         all.partition.ln() - gap
     };
     // F = exp(m2 - m)/S with S relative to m, so F Q = 2^power * mantissa.
-    let (mantissa, power) = scale_to_unit(all.sum / all.partition, all.log2_behind);
+    let (mantissa, power) = scale_to_unit(all.sum / all.partition, all.behind);
     if all.sum == 0.0 || power < SMALLEST_POWER {
         cotangent.fill(S::ZERO);
         return (S::from_f64(loss), 0);

@@ -4,6 +4,8 @@
 //! inout 0 theta [P]   in 1 gradient [P]   inout 2 moments [3, P]: m, v, previous gradient   in 3 scalars (rates)
 //! in 4 spans [tensors, 2]: end, group   out 5 partial [blocks, 7]: |theta|^2 (before), |g|^2, |update|^2, g.g_prev,
 //! |g_prev|^2, g.m_prev, |m_prev|^2   params len P, tensors   order: ascending within blocks of 16,384, in f64
+//!
+//! A weight that would overflow stays as it was, and |update|^2 is not finite: by that `control` ends the run.
 
 use rayon::prelude::*;
 
@@ -35,7 +37,7 @@ pub fn run<S: Scalar>(args: &Args<S>) {
                 for k in piece.start - start..piece.end - start {
                     let (w, g, m_before, g_before) = (theta[k], gradient[k], m[k], previous[k]);
                     let w_after = rule.update(w, g, &mut m[k], &mut v[k]);
-                    theta[k] = w_after;
+                    theta[k] = if w_after.is_finite() { w_after } else { w };
                     previous[k] = g;
                     let (g, m_before, g_before) = (g.to_f64(), m_before.to_f64(), g_before.to_f64());
                     let (w, change) = (w.to_f64(), w_after.to_f64() - w.to_f64());

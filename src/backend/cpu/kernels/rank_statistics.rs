@@ -1,6 +1,6 @@
 //! rank_statistics — agreement, ranks and nulls of the three forms, into the row.
 //!
-//! in 0 sums [32 + 3 N], see `gram_layout`   in 1 eigenvalues [3, N] ascending (SPECTRUM)   inout 2 scalars
+//! in 0 sums [32 + 3 N], see `plan::layout`   in 1 eigenvalues [3, N] ascending (SPECTRUM)   inout 2 scalars
 //! params n, parameters P   order: ascending, in f64
 //!
 //! Ranks as in SCIENCE of the docs: erank (Roy & Vetterli 2007) on singular values and on eigenvalues, participation
@@ -31,7 +31,8 @@ pub fn run<S: Scalar>(args: &Args<S>) {
     row[columns::MEAN_COSINE] = sums[COSINE_SUM] / sums[PAIRS];
     row[columns::MIN_COSINE] = if sums[PAIRS] > 0.0 { sums[COSINE_MIN] } else { f64::NAN };
     row[columns::NEGATIVE_FRACTION] = sums[NEGATIVE] / sums[PAIRS];
-    row[columns::CENTRING_CONDITION] = sums[CONDITION];
+    // Where nothing is left after centring, as of a single sample, there is no condition.
+    row[columns::CENTRING_CONDITION] = if sums[CONDITION].is_finite() { sums[CONDITION] } else { f64::NAN };
     // NaN fails the comparison too.
     let centred_holds = sums[CONDITION] * eps <= CENTRING_ERROR;
     for (form, first) in [(RAW, columns::RAW), (COSINE, columns::COSINE), (CENTRED, columns::CENTRED)] {

@@ -1,5 +1,5 @@
 //! update_statistics — 2-norms of parameters, mean gradient and update; cos(g_t, g_{t-1}) and cos(g_t, m_{t-1}), null
-//! where either vector is zero.
+//! where either vector is zero; the update's norm is null where the update is not finite.
 //!
 //! in 0 sums [7], see `optimizer`   inout 1 scalars
 
@@ -12,8 +12,8 @@ pub fn run<S: Scalar>(args: &Args<S>) {
     let row = &mut args.wide_mut("scalars")[RATES..];
     row[columns::WEIGHT_NORM] = sums[0].sqrt();
     row[columns::GRADIENT_NORM] = sums[1].sqrt();
-    row[columns::UPDATE_NORM] = sums[2].sqrt();
-    // 0/0 is NaN, which stands for null.
+    // NaN stands for null, here for an update that overflowed and below for 0/0.
+    row[columns::UPDATE_NORM] = if sums[2].is_finite() { sums[2].sqrt() } else { f64::NAN };
     row[columns::TEMPORAL_COSINE] = sums[3] / (sums[1].sqrt() * sums[4].sqrt());
     row[columns::MOMENTUM_COSINE] = sums[5] / (sums[1].sqrt() * sums[6].sqrt());
 }

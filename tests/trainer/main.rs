@@ -1,0 +1,8 @@
+//! The trainer from end to end: against PyTorch, against itself in other company, and against identities.
+
+mod alike;
+mod columns;
+mod identities;
+mod ledger;
+mod steps;
+mod support;

@@ -1,0 +1,173 @@
+//! Ten optimiser steps against PyTorch in f64 (tests/oracle).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gmatrix::backend::Precision;
+use gmatrix::config::{Batch, Config, LossKind, OptimizerConfig, StatsConfig, Stop, TrainConfig};
+use gmatrix::model::weights::{Overrides, read_weights};
+use gmatrix::model::{Layout, ModelShape};
+use gmatrix::record::TensorSet;
+use gmatrix::task::{Examples, Task};
+use gmatrix::trainer::Experiment;
+use serde_json::Value;
+
+use crate::support::trainer;
+
+struct Case {
+    name: String,
+    experiment: Experiment,
+    weights: Vec<f64>,
+    losses: Vec<f64>,
+    after: TensorSet,
+}
+
+fn cases() -> Vec<Case> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let dirs = fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path());
+    let mut dirs: Vec<PathBuf> = dirs.filter(|dir| dir.join("steps.json").exists()).collect();
+    dirs.sort();
+    assert!(dirs.len() >= 7, "the fixtures are missing");
+    dirs.iter().map(|dir| case(dir)).collect()
+}
+
+fn case(dir: &Path) -> Case {
+    let examples = Examples::read(dir.join("data.safetensors")).unwrap();
+    let overrides = Overrides::for_examples(&examples, None);
+    let (shape, weights) = read_weights(dir.join("weights.safetensors"), overrides).unwrap();
+    let steps: Value = serde_json::from_str(&fs::read_to_string(dir.join("steps.json")).unwrap()).unwrap();
+    Case {
+        name: dir.file_name().unwrap().to_string_lossy().into_owned(),
+        experiment: Experiment {
+            config: config(&steps),
+            task: task(examples, &shape),
+            shape,
+        },
+        weights,
+        losses: serde_json::from_value(steps["losses_before"].clone()).unwrap(),
+        after: TensorSet::read(&dir.join("steps.safetensors")).unwrap(),
+    }
+}
+
+fn config(steps: &Value) -> Config {
+    let set = &steps["optimizer"];
+    let number = |key: &str| set[key].as_f64().unwrap();
+    let mut config = Config {
+        optimizer: OptimizerConfig {
+            kind: serde_json::from_value(set["kind"].clone()).unwrap(),
+            lr: number("lr"),
+            beta1: number("beta1"),
+            beta2: number("beta2"),
+            eps: number("eps"),
+            weight_decay: number("weight_decay"),
+            warmup: set["warmup"].as_u64().unwrap() as u32,
+            batch: Batch::Full,
+            ..OptimizerConfig::default()
+        },
+        train: TrainConfig {
+            steps: 10,
+            stop: Stop::Never,
+            ..TrainConfig::default()
+        },
+        stats: StatsConfig {
+            gram_every: 0,
+            decompose_every: 0,
+            properties: Vec::new(),
+            ..StatsConfig::default()
+        },
+        ..Config::default()
+    };
+    config.loss.kind = match steps["loss_kind"].as_str().unwrap() {
+        "mse" => LossKind::Mse,
+        _ => LossKind::CrossEntropy,
+    };
+    config
+}
+
+/// All examples are trained on; the test split, which no update sees, is the same.
+fn task(examples: Examples, shape: &ModelShape) -> Task {
+    let rows: Vec<u32> = (0..examples.n as u32).collect();
+    Task {
+        test: examples.clone(),
+        train_rows: rows.clone(),
+        test_rows: rows,
+        modulus: None,
+        d_vocab: shape.d_vocab(),
+        d_vocab_out: shape.classes(),
+        n_ctx: examples.t,
+        train: examples,
+    }
+}
+
+/// Losses before each step, and the weights after steps 1, 3 and 10.
+fn ten_steps(case: &Case, precision: Precision) -> (Vec<f64>, Vec<(u64, Vec<f64>)>) {
+    let mut trainer = trainer(&case.experiment, precision, 1);
+    trainer.fill(0, 0, &case.experiment).unwrap();
+    trainer.set_weights(0, &case.weights).unwrap();
+    let column = trainer.columns().iter().position(|name| name == "batch_loss").unwrap();
+    let (mut losses, mut weights) = (Vec::new(), Vec::new());
+    for until in [1, 3, 10] {
+        let step = trainer.status(0).unwrap().step;
+        let rows = trainer.run_chunk(until - step).unwrap();
+        losses.extend(rows.iter().map(|row| row.values[column]));
+        weights.push((until, trainer.weights(0).unwrap()));
+    }
+    (losses, weights)
+}
+
+#[test]
+fn ten_steps_are_those_of_pytorch() {
+    for case in cases() {
+        for (precision, bound) in [(Precision::F64, 1e-10), (Precision::F32, 1e-5)] {
+            let (losses, weights) = ten_steps(&case, precision);
+            assert_eq!(losses.len(), 10);
+            for (step, (found, expected)) in losses.iter().zip(&case.losses).enumerate() {
+                // A small loss has the relative error of exp(-log-odds), that is the absolute one of the logits.
+                let error = (found - expected).abs() / expected;
+                assert!(
+                    error <= 3.0 * bound,
+                    "{} {precision:?} loss {step}: {error:e}",
+                    case.name
+                );
+            }
+            let layout = Layout::new(&case.experiment.shape);
+            for (step, weights) in &weights {
+                for external in &layout.externals {
+                    let name = format!("after-{step}/{}", external.name);
+                    let expected: Vec<f64> = case.after.get(&name).unwrap().elements().unwrap();
+                    let found: Vec<f64> = external.indices(&layout).map(|k| weights[k]).collect();
+                    assert_eq!(found.len(), expected.len());
+                    let largest = expected.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
+                    let differences = found.iter().zip(&expected).map(|(f, e)| (f - e).abs());
+                    let error = differences.fold(0.0, f64::max) / largest;
+                    assert!(error <= bound, "{} {precision:?} {name}: {error:e}", case.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn another_learning_rate_is_noticed() {
+    for mut case in cases() {
+        let expected = ten_steps(&case, Precision::F64).1;
+        case.experiment.config.optimizer.lr *= 1.0 + 1e-6;
+        let found = ten_steps(&case, Precision::F64).1;
+        let difference = |k: usize| {
+            let pairs = found[k].1.iter().zip(&expected[k].1);
+            pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+        };
+        assert!(difference(0) > 1e-10, "{}: {:e}", case.name, difference(0));
+    }
+}
+
+#[test]
+fn weights_that_do_not_fit_are_refused() {
+    let case = cases().remove(0);
+    let mut trainer = trainer(&case.experiment, Precision::F64, 1);
+    let refused = trainer.set_weights(0, &case.weights).unwrap_err().to_string();
+    assert_eq!(refused, "slot 0 is empty, expected a run in it");
+    trainer.fill(0, 0, &case.experiment).unwrap();
+    let refused = trainer.set_weights(0, &case.weights[1..]).unwrap_err().to_string();
+    assert!(refused.starts_with("buffer parameters has"), "{refused}");
+}

@@ -1,0 +1,159 @@
+//! Small experiments, and what of a run is compared.
+
+use gmatrix::backend::cpu::CpuExecutor;
+use gmatrix::backend::{Executor, Precision};
+use gmatrix::config::{
+    Batch, Config, LossConfig, LossKind, MlpInput, ModelConfig, ModelKind, OptimizerConfig, OptimizerKind, Samples,
+    StatsConfig, Stop, TaskConfig, TrainConfig,
+};
+use gmatrix::model::{Activation, Norm};
+use gmatrix::record::MetricsRow;
+use gmatrix::trainer::{Experiment, Status, Trainer};
+
+pub const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F64];
+
+/// A transformer on 29 of 49 sums modulo 7, full batch, with every statistic on a schedule of its own.
+pub fn transformer() -> Config {
+    Config {
+        task: TaskConfig {
+            p: 7,
+            train_fraction: 0.6,
+            seed: 3,
+            ..TaskConfig::default()
+        },
+        model: ModelConfig {
+            d_model: 12,
+            heads: 2,
+            d_mlp: 20,
+            ..ModelConfig::default()
+        },
+        optimizer: OptimizerConfig {
+            warmup: 3,
+            ..OptimizerConfig::default()
+        },
+        train: TrainConfig {
+            steps: 24,
+            stop: Stop::Never,
+            checkpoint_every: 8,
+            chunk: 8,
+        },
+        stats: StatsConfig {
+            scalars_every: 1,
+            evaluate_every: 3,
+            gram_every: 4,
+            decompose_every: 5,
+            samples: Samples::Count(10),
+            properties: ["train_loss", "test_loss", "half_norm2", "log_odds:test:1", "prob:0:2"]
+                .map(str::to_owned)
+                .to_vec(),
+            ..StatsConfig::default()
+        },
+        ..Config::default()
+    }
+}
+
+/// Two pre-LayerNorm blocks on batches of 8 of the 29 samples: every fourth batch straddles two epochs.
+pub fn minibatch() -> Config {
+    let mut config = transformer();
+    config.model.layers = 2;
+    config.model.norm = Norm::Pre;
+    config.model.activation = Activation::Gelu;
+    config.optimizer.kind = OptimizerKind::Adam;
+    config.optimizer.weight_decay = 0.01;
+    config.optimizer.batch = Batch::Size(8);
+    config
+}
+
+/// An MLP with biases, by gradient descent with momentum on squared errors.
+pub fn mlp() -> Config {
+    Config {
+        model: ModelConfig {
+            kind: ModelKind::Mlp,
+            input: MlpInput::Embedding,
+            d_model: 6,
+            hidden: vec![14, 9],
+            bias: true,
+            ..ModelConfig::default()
+        },
+        loss: LossConfig { kind: LossKind::Mse },
+        optimizer: OptimizerConfig {
+            kind: OptimizerKind::Momentum,
+            lr: 0.05,
+            weight_decay: 0.01,
+            ..OptimizerConfig::default()
+        },
+        ..transformer()
+    }
+}
+
+pub fn experiment(config: &Config) -> Experiment {
+    Experiment::new(config).unwrap()
+}
+
+/// A trainer with empty slots, for experiments like this one.
+pub fn trainer(like: &Experiment, precision: Precision, slots: usize) -> Trainer {
+    let program = like.program().unwrap();
+    let plan = program.plan.clone();
+    let executor: Box<dyn Executor> = match precision {
+        Precision::F32 => Box::new(CpuExecutor::<f32>::new(plan, slots).unwrap()),
+        Precision::F64 => Box::new(CpuExecutor::<f64>::new(plan, slots).unwrap()),
+    };
+    Trainer::new(program, executor, slots)
+}
+
+/// All that a run leaves: its rows, its last weights, how it ended.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    pub rows: Vec<MetricsRow>,
+    pub weights: Vec<f64>,
+    pub status: Status,
+}
+
+impl Trace {
+    /// Fails unless both are the same to the bit; the run's index may differ.
+    pub fn assert_same(&self, other: &Self, columns: &[String], what: &str) {
+        let steps = |trace: &Self| trace.rows.iter().map(|row| row.step).collect::<Vec<_>>();
+        assert_eq!(steps(self), steps(other), "{what}: steps of the rows");
+        for (a, b) in self.rows.iter().zip(&other.rows) {
+            for ((x, y), column) in a.values.iter().zip(&b.values).zip(columns) {
+                assert_eq!(
+                    x.to_bits(),
+                    y.to_bits(),
+                    "{what}: step {} {column}: {x:e} and {y:e}",
+                    a.step
+                );
+            }
+        }
+        let bits = |trace: &Self| trace.weights.iter().map(|w| w.to_bits()).collect::<Vec<_>>();
+        assert!(bits(self) == bits(other), "{what}: weights differ");
+        let end = |trace: &Self| (trace.status.step, trace.status.end, trace.status.memorised);
+        assert_eq!(end(self), end(other), "{what}");
+    }
+}
+
+/// Goes on until every run has ended.
+pub fn finish(trainer: &mut Trainer, slots: usize) -> Vec<MetricsRow> {
+    let mut rows = Vec::new();
+    while (0..slots).any(|slot| trainer.status(slot).is_some_and(|status| status.end.is_none())) {
+        rows.extend(trainer.run_chunk(u64::MAX).unwrap());
+    }
+    rows
+}
+
+/// What the run in a slot left, given all rows.
+pub fn trace(trainer: &mut Trainer, slot: usize, rows: &[MetricsRow]) -> Trace {
+    let status = trainer.status(slot).unwrap();
+    Trace {
+        rows: rows.iter().filter(|row| row.run == status.run).cloned().collect(),
+        weights: trainer.weights(slot).unwrap(),
+        status,
+    }
+}
+
+/// The run of this experiment with nobody beside it, and the names of its columns.
+pub fn alone(experiment: &Experiment, precision: Precision) -> (Trace, Vec<String>) {
+    let mut trainer = trainer(experiment, precision, 1);
+    trainer.fill(0, 0, experiment).unwrap();
+    let rows = finish(&mut trainer, 1);
+    (trace(&mut trainer, 0, &rows), trainer.columns().to_vec())
+}
