@@ -202,11 +202,15 @@ fn check_properties(properties: &[Property], n: usize, classes: usize) -> Result
         }
         match property.sample() {
             Some((Split::Test, _)) => return refuse("the given data have no test split".to_owned()),
-            Some((Split::Train, index)) if index >= n => return refuse(format!("the data have {n} samples")),
+            Some((Split::Train, index)) if index >= n => {
+                return refuse(format!("index {index}, expected below {n}, the number of samples"));
+            }
             _ => {}
         }
         if let Some(class) = property.class().filter(|class| *class >= classes) {
-            return refuse(format!("class {class}, the network has {classes}"));
+            return refuse(format!(
+                "class {class}, expected below {classes}, the number of classes"
+            ));
         }
     }
     Ok(())

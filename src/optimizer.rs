@@ -1,8 +1,8 @@
 //! Optimisers as ops: the update, and the numbers a slot's rates are made of.
 
-use crate::backend::cpu::kernels::OPTIMIZER_SUMS;
 use crate::config::{OptimizerConfig, OptimizerKind};
 use crate::model::{Layout, Network, TensorGroup};
+use crate::plan::layout::OPTIMIZER_SUMS;
 use crate::plan::{Arena, Kernel, PlanBuilder, View, call, control};
 use crate::stats::reduce;
 

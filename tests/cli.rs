@@ -77,6 +77,62 @@ fn wrong_use_is_one_line_and_exit_code_2() {
     }
 }
 
+/// The fixture that TransformerLens exported, with its data.
+fn transformer_lens() -> [String; 4] {
+    let fixture = |name: &str| format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+    [
+        "--weights".to_owned(),
+        fixture("transformer_lens.safetensors"),
+        "--data".to_owned(),
+        fixture("transformer_lens_expected.safetensors"),
+    ]
+}
+
+/// What `measure` says about that fixture with these flags.
+fn measured(flags: &[&str]) -> (i32, String, String) {
+    let fixture = transformer_lens();
+    let mut arguments = vec!["measure"];
+    arguments.extend(fixture.iter().map(String::as_str));
+    arguments.extend(flags);
+    told(&arguments)
+}
+
+#[test]
+fn measure_shows_the_products_of_properties_with_the_statistics() {
+    let flags = ["--property", "loss", "--property", "half_norm2"];
+    let (code, table, _) = measured(&flags);
+    assert_eq!(code, 0);
+    let in_table = |name: &str| -> f64 {
+        let line = table.lines().find(|line| line.split_whitespace().next() == Some(name));
+        line.unwrap_or_else(|| panic!("no {name} in {table}"))
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    let (_, json, _) = measured(&[&flags[..], &["--json", "-"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["ntcov"]["names"], serde_json::json!(["loss", "half_norm2"]));
+    assert_eq!(in_table("ntcov.loss.half_norm2"), json["ntcov"]["matrix"][0][1]);
+    assert_eq!(in_table("ntcov.half_norm2.half_norm2"), json["ntcov"]["matrix"][1][1]);
+    assert_eq!(in_table("loss"), json["loss"]);
+}
+
+#[test]
+fn properties_that_measure_cannot_take_are_refused_with_what_it_can() {
+    for (name, why) in [
+        ("log_odds:9", "index 9, expected below 9, the number of samples"),
+        ("prob:0:7", "class 7, expected below 7, the number of classes"),
+    ] {
+        let expected = format!("error: property {name}: {why}\n");
+        assert_eq!(measured(&["--property", name]), (2, String::new(), expected));
+    }
+    let twice = ["--property", "loss", "--property", "loss"];
+    let expected = "error: --property loss: stands there twice\n".to_owned();
+    assert_eq!(measured(&twice), (2, String::new(), expected));
+}
+
 #[test]
 fn wrong_flags_exit_with_2_and_say_what_would_do() {
     for (arguments, expected) in [

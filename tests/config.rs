@@ -166,7 +166,7 @@ fn files_are_refused_with_place_key_and_expectation() {
         ),
         (
             "[stats]\nproperties = [\"log_odds:test:1741\"]",
-            "run.toml:2:14: stats.properties: \"log_odds:test:1741\" has index 1741, expected below 1740, the size of the test split",
+            "run.toml:2:14: stats.properties: \"log_odds:test:1741\" has index 1741, expected below 1741, the size of the test split",
         ),
         (
             "[stats]\nproperties = [\"logit:0:59\"]",

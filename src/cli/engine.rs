@@ -1,6 +1,7 @@
 //! Where the commands meet the library: the only file of the program that knows trainers, backends and reports.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 
 use serde::Serialize;
@@ -8,13 +9,15 @@ use serde_json::{Map, Value, json};
 
 use super::args::{BackendArg, DeviceArgs, MeasureArgs};
 use crate::backend::cpu::{self, CpuExecutor};
+#[cfg(feature = "wgpu")]
+use crate::backend::wgpu;
 use crate::backend::{Executor, Precision};
 use crate::config::{Config, Property};
 use crate::error::{Error, Result};
 use crate::measure::{Measurement, Request, measure as measure_weights, per_sample_gradients};
 use crate::model::weights::{Overrides, read_weights, shape_metadata};
 use crate::model::{Layout, ModelShape};
-use crate::plan::lower;
+use crate::plan::{Plan, lower};
 use crate::record::{NamedTensor, Run, TensorSet};
 use crate::task::Examples;
 use crate::trainer::{Experiment, RecordedRun, Trainer};
@@ -43,37 +46,95 @@ pub(super) struct Measured {
     pub per_sample_gradients: Option<TensorSet>,
 }
 
-/// All devices present.
+/// All devices present; where a backend has none, a row that says why.
 pub(super) fn devices() -> Vec<DeviceRow> {
+    let mut rows = gpu_rows();
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    vec![DeviceRow {
+    rows.push(DeviceRow {
         backend: "cpu".to_owned(),
         name: format!("{threads} threads"),
         precisions: vec!["f32".to_owned(), "f64".to_owned()],
         driver: None,
-    }]
+    });
+    rows
+}
+
+#[cfg(feature = "wgpu")]
+fn gpu_rows() -> Vec<DeviceRow> {
+    let row = |name: String, precisions: &[&str], driver: Option<String>| DeviceRow {
+        backend: "wgpu".to_owned(),
+        name,
+        precisions: precisions.iter().map(|p| (*p).to_owned()).collect(),
+        driver,
+    };
+    match wgpu::probe() {
+        Ok(_) => wgpu::adapters()
+            .into_iter()
+            .map(|found| {
+                let name = format!("{} ({}, {})", found.name, found.backend, found.kind);
+                row(name, &["f32"], Some(found.driver))
+            })
+            .collect(),
+        Err(why) => vec![row(why.to_string(), &[], None)],
+    }
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn gpu_rows() -> Vec<DeviceRow> {
+    Vec::new()
 }
 
 /// A run of this configuration, before its first step.
 pub(super) fn open_run(config: &Config, device: DeviceArgs) -> Result<Box<dyn Run>> {
-    on_cpu(device)?;
     let experiment = Experiment::new(config)?;
     let program = experiment.program()?;
-    let plan = program.plan.clone();
-    let executor: Box<dyn Executor> = match training_precision(device) {
-        Precision::F32 => Box::new(CpuExecutor::<f32>::new(plan, 1)?),
-        Precision::F64 => Box::new(CpuExecutor::<f64>::new(plan, 1)?),
-    };
+    let executor = executor(program.plan.clone(), device)?;
     let trainer = Trainer::new(program, executor, 1);
-    Ok(Box::new(RecordedRun::new(trainer, &experiment, "cpu")?))
+    Ok(Box::new(RecordedRun::new(trainer, &experiment, chosen(device).name())?))
 }
 
 /// What would be launched.
 pub(super) fn plan_table(config: &Config, device: DeviceArgs) -> Result<String> {
-    on_cpu(device)?;
     let program = Experiment::new(config)?.program()?;
-    let launches = lower(&program.plan, &cpu::capabilities())?;
+    let capabilities = match chosen(device) {
+        #[cfg(feature = "wgpu")]
+        BackendArg::Wgpu => wgpu::capabilities(),
+        BackendArg::Cpu => cpu::capabilities(),
+        other => return Err(absent(other)),
+    };
+    let launches = lower(&program.plan, &capabilities)?;
     Ok(program.plan.table(&launches, 1, training_precision(device).bytes()))
+}
+
+/// The backend that is taken: so far the CPU alone has every kernel, so it is what `auto` means.
+fn chosen(device: DeviceArgs) -> BackendArg {
+    match device.backend {
+        BackendArg::Auto => BackendArg::Cpu,
+        named => named,
+    }
+}
+
+fn executor(plan: Arc<Plan>, device: DeviceArgs) -> Result<Box<dyn Executor>> {
+    Ok(match (chosen(device), training_precision(device)) {
+        (BackendArg::Cpu, Precision::F32) => Box::new(CpuExecutor::<f32>::new(plan, 1)?),
+        (BackendArg::Cpu, Precision::F64) => Box::new(CpuExecutor::<f64>::new(plan, 1)?),
+        #[cfg(feature = "wgpu")]
+        (BackendArg::Wgpu, Precision::F32) => Box::new(wgpu::WgpuExecutor::new(plan, 1)?),
+        #[cfg(feature = "wgpu")]
+        (BackendArg::Wgpu, Precision::F64) => {
+            return Err(Error::unsupported(
+                "--backend wgpu: WGSL has no f64, expected --precision f32",
+            ));
+        }
+        (other, _) => return Err(absent(other)),
+    })
+}
+
+fn absent(backend: BackendArg) -> Error {
+    let name = backend.name();
+    Error::unsupported(format!(
+        "--backend {name}: not part of this build, expected auto or cpu"
+    ))
 }
 
 /// Measures given weights on given data.
@@ -155,12 +216,12 @@ fn training_precision(device: DeviceArgs) -> Precision {
     device.precision.map_or(Precision::F32, |p| p.precision())
 }
 
-/// So far the CPU alone runs whole plans.
+/// Measuring runs on the CPU alone.
 fn on_cpu(device: DeviceArgs) -> Result<()> {
-    match device.backend {
-        BackendArg::Auto | BackendArg::Cpu => Ok(()),
+    match chosen(device) {
+        BackendArg::Cpu => Ok(()),
         other => Err(Error::unsupported(format!(
-            "--backend {}: this version runs on the CPU only, expected auto or cpu",
+            "--backend {}: measure runs on the CPU only, expected auto or cpu",
             other.name()
         ))),
     }

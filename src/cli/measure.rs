@@ -17,6 +17,11 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode> {
         .iter()
         .map(|name| property(name))
         .collect::<Result<Vec<_>>>()?;
+    for (place, property) in properties.iter().enumerate() {
+        if properties[..place].contains(property) {
+            return Err(Error::config(format!("--property {property}: stands there twice")));
+        }
+    }
     let measured = engine::measure(args, &properties)?;
     if let (Some(path), Some(gram)) = (&args.gram, &measured.gram) {
         gram.write(path)?;
@@ -54,10 +59,19 @@ fn property(name: &str) -> Result<Property> {
     }
 }
 
-/// The flat keys, one a line; matrices are for JSON.
+/// The flat keys, one a line, then the products of properties, named as the columns of a run.
 fn as_table(statistics: &Value) -> String {
     let entries = statistics.as_object().into_iter().flatten();
     let flat = entries.filter(|(_, value)| !value.is_object() && !value.is_array());
-    let rows: Vec<Vec<String>> = flat.map(|(key, value)| vec![key.clone(), value.to_string()]).collect();
+    let mut rows: Vec<Vec<String>> = flat.map(|(key, value)| vec![key.clone(), value.to_string()]).collect();
+    let ntcov = &statistics["ntcov"];
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let names: Vec<Value> = list(&ntcov["names"]);
+    for (a, products) in names.iter().zip(list(&ntcov["matrix"])) {
+        for (b, product) in names.iter().zip(list(&products)) {
+            let name = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            rows.push(vec![format!("ntcov.{}.{}", name(a), name(b)), product.to_string()]);
+        }
+    }
     output::table(&rows)
 }

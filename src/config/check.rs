@@ -30,7 +30,7 @@ fn split_sizes(config: &Config) -> Option<(usize, usize)> {
         return None;
     }
     let n = config.task.p as usize * config.task.p as usize;
-    let train = (config.task.train_fraction * n as f64).round() as usize;
+    let train = (config.task.train_fraction * n as f64) as usize;
     Some((train, n - train.min(n)))
 }
 

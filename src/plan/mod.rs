@@ -13,6 +13,7 @@ mod builder;
 mod contract;
 pub mod control;
 mod kernel;
+pub mod layout;
 mod lower;
 mod op;
 mod print;

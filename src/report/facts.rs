@@ -208,13 +208,10 @@ fn details(config: &Config, info: Option<&RunInfo>, recorded: &Recorded) -> Vec<
         }
     };
     if let Some(info) = info {
-        let words = [&info.device, &info.backend, &info.precision];
-        let words: Vec<&str> = words
-            .into_iter()
-            .map(String::as_str)
-            .filter(|w| !w.is_empty())
-            .collect();
-        add("device", words.join(", "));
+        add(
+            "device",
+            format!("{} ({}, {})", info.device, info.backend, info.precision),
+        );
         add("driver", info.driver.clone().unwrap_or_default());
         if info.parameters > 0 {
             add("parameters", count(info.parameters));

@@ -18,7 +18,6 @@ mod style;
 mod words;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
@@ -33,15 +32,16 @@ pub const FILE: &str = "report.html";
 /// Writes the report of the run in `dir` and returns its path. The run may still be in progress.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Io`] if the directory, its configuration or its metrics are missing or damaged, or the report
-/// cannot be written.
+/// [`crate::ErrorKind::Io`] if the directory or its metrics are missing or damaged, or the report cannot be written;
+/// what [`Config::from_file`] says of its configuration.
 pub fn write_report(dir: &Path) -> Result<PathBuf> {
     if !dir.is_dir() {
         return Err(Error::io(dir, "no such directory; expected a run directory"));
     }
     let table = read_metrics(dir)?;
-    let config_text = read(&dir.join("config.toml"))?;
-    let config = parse_config(&dir.join("config.toml"), &config_text)?;
+    let config_path = dir.join("config.toml");
+    let config = Config::from_file(&config_path)?;
+    let config_text = fs::read_to_string(&config_path).map_err(|e| Error::io(&config_path, e))?;
     let info = read_info(dir)?;
 
     let recorded = Recorded::new(&table);
@@ -66,16 +66,4 @@ fn read_info(dir: &Path) -> Result<Option<RunInfo>> {
     } else {
         Ok(None)
     }
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => Error::io(path, "no such file; expected the configuration of the run"),
-        _ => Error::io(path, e),
-    })
-}
-
-fn parse_config(path: &Path, text: &str) -> Result<Config> {
-    // The error's own display spans several lines; its message is the one line.
-    toml::from_str(text).map_err(|e| Error::io(path, e.message()))
 }

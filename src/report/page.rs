@@ -89,7 +89,8 @@ fn head(body: &mut String, content: &Content) {
     let facts = content.facts;
     let _ = write!(
         body,
-        "<header>\n<p class=\"eyebrow\">gmatrix run <b>{}</b></p>\n<h1>{}</h1>\n<p class=\"lead\">{}</p>\n<dl class=\"tiles\">\n",
+        "<header>\n<p class=\"eyebrow\">gmatrix run <b>{}</b></p>\n<h1>{}</h1>\n<p class=\"lead\">{}</p>\n\
+         <dl class=\"tiles\">\n",
         escape(content.name),
         escape(&facts.title),
         escape(&facts.sentence)
@@ -140,7 +141,8 @@ fn toolbar(body: &mut String, sections: &[&Section]) {
         let _ = write!(body, "<a href=\"#{}\">{}</a>", section.id, escape(section.title));
     }
     body.push_str(
-        "<a href=\"#turning-points\">At the turning points</a></div><div class=\"switch\" role=\"group\" aria-label=\"Scale of the step axis\"><span>step axis</span>\
+        "<a href=\"#turning-points\">At the turning points</a></div>\
+         <div class=\"switch\" role=\"group\" aria-label=\"Scale of the step axis\"><span>step axis</span>\
          <button type=\"button\" data-step-axis=\"linear\" aria-pressed=\"true\">linear</button>\
          <button type=\"button\" data-step-axis=\"log\" aria-pressed=\"false\">log</button></div></nav>\n",
     );

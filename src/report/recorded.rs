@@ -128,9 +128,9 @@ fn family(column: &str) -> &str {
         "mean_cosine" | "min_cosine" | "negative_fraction" => "gram",
         _ => match column.split_once('.').map(|(first, _)| first) {
             Some("raw" | "cosine" | "centred") => "gram",
-            Some("ntcov" | "predicted" | "measured" | "selection" | "lagged" | "noise" | "decay" | "second") => {
-                "decomposition"
-            }
+            Some(
+                "value" | "ntcov" | "predicted" | "measured" | "selection" | "lagged" | "noise" | "decay" | "second",
+            ) => "decomposition",
             Some(other) => other,
             None => "step",
         },

@@ -1,7 +1,7 @@
 //! The Gram matrix of per-sample gradients, its forms, spectra and ranks.
 
 use super::per_sample;
-use crate::backend::cpu::kernels::{GRAM_STREAM_TILE, GRAM_SUMS_HEAD};
+use crate::plan::layout;
 use crate::plan::{Arena, GRAM_TILE, Kernel, PlanBuilder, Site, SiteKind, Strided, View, call};
 
 /// What is made of the Gram matrix.
@@ -35,7 +35,7 @@ pub fn add(
         per_sample::ids(sites, exponent),
         table,
     ];
-    let sums = builder.buffer(Arena::WideScratch, "gram.sums", &[GRAM_SUMS_HEAD + 3 * n]);
+    let sums = builder.buffer(Arena::WideScratch, "gram.sums", &[layout::HEAD + 3 * n]);
     let params = [n, planned.len()];
     let Some(norm) = norm else {
         let gram = builder.buffer(Arena::Scratch, "gram", &[n, n]);
@@ -64,11 +64,7 @@ pub fn add(
         return Some(gram);
     };
     let side = n.div_ceil(GRAM_TILE);
-    let tiles = builder.buffer(
-        Arena::WideScratch,
-        "gram.tiles",
-        &[side * (side + 1) / 2, GRAM_STREAM_TILE],
-    );
+    let tiles = builder.buffer(Arena::WideScratch, "gram.tiles", &[side * (side + 1) / 2, layout::TILE]);
     let mut bindings = sources.to_vec();
     bindings.extend([norm, exponent, tiles]);
     builder.op("gram", vec![call(Kernel::GramStream, &[], &bindings, &params)]);

@@ -1,12 +1,12 @@
 //! Properties of the network: their gradients before the update, their values after it, ntcov, and the ledger.
 
 use super::reduce;
-use crate::backend::cpu::kernels::{LEDGER_WIDTH, UPDATE_PARTS};
 use crate::config::{LossKind, Property, Split};
 use crate::data::{Samples, Source, bands};
 use crate::loss::{Cotangent, losses};
 use crate::model::{Batch, Forward, Network};
 use crate::optimizer::Update;
+use crate::plan::layout::{LEDGER_WIDTH, UPDATE_PARTS};
 use crate::plan::{Arena, Kernel, PlanBuilder, View, call};
 
 /// The properties of a plan and the passes that evaluate them.

@@ -33,7 +33,7 @@ pub struct Task {
 impl Task {
     /// The task of a configuration: its table or file, split by its seed.
     ///
-    /// Training examples are the first `round(train_fraction * N)` entries of a permutation of the table.
+    /// Training examples are the first `floor(train_fraction * N)` entries of a permutation of the table.
     ///
     /// # Errors
     /// If a key of `[task]` is wrong, a split would be empty, or the data file cannot be used.
@@ -98,7 +98,7 @@ fn split(n: usize, config: &TaskConfig) -> Result<(Vec<u32>, Vec<u32>)> {
             "task.train_fraction = {fraction}, expected a number between 0 and 1"
         )));
     }
-    let n_train = (fraction * n as f64).round() as usize;
+    let n_train = (fraction * n as f64) as usize;
     if n_train == 0 || n_train == n {
         return Err(Error::config(format!(
             "task.train_fraction = {fraction} leaves {n_train} of {n} examples to train on and {} to test on, expected at least one each",

@@ -45,7 +45,7 @@ impl Run {
     /// Writes the configuration and the metrics.
     pub fn write(&self, dir: &Path) {
         fs::create_dir_all(dir.join("metrics")).unwrap();
-        fs::write(dir.join("config.toml"), toml::to_string(&Config::default()).unwrap()).unwrap();
+        fs::write(dir.join("config.toml"), Config::default().to_toml().unwrap()).unwrap();
         let steps: ArrayRef = Arc::new(Int64Array::from_iter_values(self.steps.iter().map(|s| *s as i64)));
         let runs: ArrayRef = Arc::new(Int32Array::from_iter_values(self.steps.iter().map(|_| 0)));
         let mut columns = vec![("step".to_owned(), steps, false), ("run".to_owned(), runs, false)];
@@ -186,6 +186,15 @@ pub fn full_run() -> Run {
         let predicted = move |t| PARTS[..4].iter().map(|part| parts(part, t)).sum::<f64>();
         run.column(&format!("predicted.{x}"), 50, predicted);
         run.column(&format!("measured.{x}"), 50, move |t| predicted(t) + parts("second", t));
+        let value = move |t: f64| if x == "train_loss" { train_loss(t) } else { test_loss(t) };
+        let total = move |t: f64| value(t + 1.0) - value(0.0);
+        run.column(&format!("value.{x}"), 50, value)
+            .column(&format!("ledger.total.{x}"), 50, total);
+        let mut sum = 0.0;
+        run.column(&format!("ledger.between.{x}"), 50, move |t| {
+            sum += predicted(t) + parts("second", t);
+            total(t) - sum
+        });
         for part in PARTS {
             run.column(&format!("{part}.{x}"), 50, move |t| parts(part, t));
             let mut sum = 0.0;

@@ -5,7 +5,7 @@
 
 mod args;
 mod executor;
-pub mod kernels;
+mod kernels;
 mod scalar;
 
 pub use args::{Args, Slot};

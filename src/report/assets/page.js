@@ -85,7 +85,7 @@
       x1: mark.step,
       y0: 0,
       y1: 1,
-      layer: "below",
+      layer: "above",
       line: { color: "#7d858f", width: 1, dash: "dot" },
       label: {
         text,

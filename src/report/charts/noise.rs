@@ -117,7 +117,8 @@ fn norms(recorded: &Recorded) -> Drawn {
         .column("update_norm", Style::new("update", GREEN))
         .caption(
             "2-norms of all parameters, of the batch's mean gradient, and of the change that the optimiser applied. \
-             With weight decay the weights often shrink between memorisation and grokking while the accuracy stands still.",
+             With weight decay the weights often shrink between memorisation and grokking while the accuracy stands \
+             still.",
         )
         .finish()
 }

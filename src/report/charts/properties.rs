@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::report::chart::{Drawn, Scale, Sketch};
 use crate::report::recorded::{Line, Recorded, round};
 use crate::report::style::Style;
-use crate::report::style::colors::{BLACK, BLUE, GREEN, GREY, PURPLE, SKY, VERMILLION, cycle};
+use crate::report::style::colors::{BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, cycle};
 
 /// The parts of a change in a property: prefix of their columns, words, colour.
 const PARTS: [(&str, &str, &str); 5] = [
@@ -17,6 +17,12 @@ const PARTS: [(&str, &str, &str); 5] = [
     ("noise", "batch noise", SKY),
     ("decay", "weight decay", VERMILLION),
     ("second", "second order and beyond", PURPLE),
+];
+
+/// What a ledger has beside the parts.
+const BETWEEN_AND_TOTAL: [(&str, &str, &str); 2] = [
+    ("between", "in steps not decomposed", ORANGE),
+    ("total", "total", BLACK),
 ];
 
 pub fn charts(recorded: &Recorded, config: &Config) -> Vec<Drawn> {
@@ -29,6 +35,7 @@ pub fn charts(recorded: &Recorded, config: &Config) -> Vec<Drawn> {
         against(recorded, &changing),
         parts(recorded, &properties_of(recorded, &split, asked)),
         ledger(recorded, &properties_of(recorded, &ledgers, asked), config),
+        values(recorded, &properties_of(recorded, &["value"], asked)),
         matrix(recorded),
     ]
 }
@@ -192,54 +199,34 @@ fn parts(recorded: &Recorded, properties: &[&str]) -> Drawn {
 }
 
 fn ledger(recorded: &Recorded, properties: &[&str], config: &Config) -> Drawn {
-    // Sums over some of the steps only cannot meet the whole change, and would vanish beside it.
-    let every = config.stats.decompose_every;
-    let closing = if every <= 1 {
-        "Their total is the whole change x_T − x_0; dotted, for a loss that is evaluated, that change by the evaluations."
-            .to_owned()
-    } else {
-        format!(
-            "Over every step their total would be the whole change x_T − x_0; this run decomposed one step in {every}."
-        )
+    let every = match config.stats.decompose_every {
+        0 | 1 => "every step".to_owned(),
+        k => format!("one step in {k}"),
     };
     let mut sketch = Sketch::new(recorded, "chart-ledger", "Ledger: the parts summed since the start")
         .wide()
         .y("sum of changes", Scale::Linear)
         .tabs(properties.iter().copied())
-        .caption(format!("Running sums of the parts. {closing}"));
+        .caption(format!(
+            "Running sums of the parts over the decomposed steps, here {every}, and of what happened in between. Their \
+             total is the whole change x_T − x_0 since the first decomposed step; dotted, where x is evaluated, that \
+             change by the evaluations."
+        ));
     for (tab, property) in properties.iter().enumerate() {
-        for (part, name, color) in PARTS {
+        for (part, name, color) in PARTS.into_iter().chain(BETWEEN_AND_TOTAL) {
             sketch = sketch.column(
                 &format!("ledger.{part}.{property}"),
                 Style::new(name, color).in_tab(tab),
             );
         }
-        if let Some(total) = total(recorded, property) {
-            sketch = sketch.line(total, Style::new("total", BLACK).in_tab(tab));
-        }
-        if let Some(change) = change_since_start(recorded, property).filter(|_| every <= 1) {
+        if let Some(change) = change_since_start(recorded, property) {
             sketch = sketch.line(change, Style::new("x_T − x_0, evaluated", GREY).dotted().in_tab(tab));
         }
     }
     if properties.is_empty() {
-        sketch = PARTS
-            .iter()
-            .fold(sketch, |s, (part, ..)| s.lacks(&format!("ledger.{part}.*")));
+        sketch = sketch.lacks("ledger.*");
     }
     sketch.finish()
-}
-
-/// The sum of the ledger's parts; a gap where a part of the run has none.
-fn total(recorded: &Recorded, property: &str) -> Option<Line> {
-    let lines: Vec<Line> = PARTS
-        .iter()
-        .filter_map(|(part, ..)| recorded.line(&format!("ledger.{part}.{property}")))
-        .collect();
-    let steps = lines.first()?.steps.clone();
-    let values = (0..steps.len())
-        .map(|i| lines.iter().map(|line| line.values[i]).sum::<Option<f64>>().map(round))
-        .collect();
-    Some(Line { steps, values })
 }
 
 /// An evaluated column less its first value.
@@ -253,10 +240,29 @@ fn change_since_start(recorded: &Recorded, property: &str) -> Option<Line> {
     Some(line)
 }
 
+fn values(recorded: &Recorded, properties: &[&str]) -> Drawn {
+    let mut sketch = Sketch::new(recorded, "chart-values", "Values of the properties")
+        .y("value", Scale::SignedLog)
+        .tabs(properties.iter().copied())
+        .caption(
+            "Each property before the steps that were decomposed: what the changes above add up to. \
+             The axis is logarithmic on both sides of 0.",
+        );
+    for (tab, property) in properties.iter().enumerate() {
+        sketch = sketch.column(
+            &format!("value.{property}"),
+            Style::new(*property, cycle(tab)).in_tab(tab),
+        );
+    }
+    if properties.is_empty() {
+        sketch = sketch.lacks("value.*");
+    }
+    sketch.finish()
+}
+
 fn matrix(recorded: &Recorded) -> Drawn {
     let names: Vec<&str> = recorded.suffixes("ntcov.".to_owned()).collect();
     let mut sketch = Sketch::new(recorded, "chart-ntcov", "ntcov between the properties")
-        .wide()
         .y("ntcov", Scale::SignedLog)
         .caption(
             "ntcov(a, b) = ∇a · ∇b: how fast b rises, per unit of learning rate, under gradient ascent on a. With \

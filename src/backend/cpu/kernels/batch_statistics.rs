@@ -42,11 +42,15 @@ pub fn run<S: Scalar>(args: &Args<S>) {
     row[columns::NORM_MEAN] = sum / n;
     row[columns::NORM_MIN] = smallest;
     row[columns::NORM_MAX] = largest;
-    row[columns::NORM_LOG_SD] = (log_squares / alive - (logs / alive).powi(2)).max(0.0).sqrt();
+    // Null stays null: `max` would turn NaN into 0.
+    let log_sd = (log_squares / alive - (logs / alive).powi(2)).max(0.0).sqrt();
+    row[columns::NORM_LOG_SD] = if alive > 0.0 { log_sd } else { f64::NAN };
     let total = mean_square * n * n;
     let alpha = total / (n * square);
     row[columns::COHERENCE] = alpha;
-    row[columns::COHERENCE_UNBIASED] = (n * alpha - 1.0) / (n - 1.0);
-    row[columns::NOISE_TRACE] = (square - total / n) / (n - 1.0);
-    row[columns::NOISE_G2] = (total - square) / (n * (n - 1.0));
+    // One sample says nothing about the spread; rounding would make it infinite.
+    let others = if samples > 1 { n - 1.0 } else { f64::NAN };
+    row[columns::COHERENCE_UNBIASED] = (n * alpha - 1.0) / others;
+    row[columns::NOISE_TRACE] = (square - total / n) / others;
+    row[columns::NOISE_G2] = (total - square) / (n * others);
 }

@@ -83,7 +83,7 @@ fn end(block: &mut [u32], scalars: &[f64], history: &mut [f64]) {
     let grokked = block[control::GROKKED];
     if step + 1 >= block[control::MAX_STEPS] {
         stop(block, control::ENDED_STEPS);
-    } else if after != u32::MAX && grokked != 0 && step + 1 >= grokked - 1 + after {
+    } else if after != u32::MAX && grokked != 0 && step + 1 >= after.saturating_add(grokked - 1) {
         stop(block, control::ENDED_GROKKED);
     }
 }

@@ -16,9 +16,7 @@ use super::support::{dot_wide, vectorised};
 use crate::backend::cpu::{Args, Scalar};
 use crate::config::OptimizerKind;
 use crate::plan::BLOCK;
-
-/// Parts of an update: selection, lagged, noise, decay.
-pub const PARTS: usize = 4;
+use crate::plan::layout::UPDATE_PARTS;
 
 pub fn run<S: Scalar>(args: &Args<S>) {
     let [len, _, properties, full] = args.params();
@@ -26,13 +24,13 @@ pub fn run<S: Scalar>(args: &Args<S>) {
     let (gradients, theta, moments) = (args.real("gradients"), args.real("theta"), args.real("moments"));
     let (scalars, spans) = (args.wide("scalars"), args.word("spans"));
     let rates = Rates::read(scalars);
-    let width = properties * properties + PARTS * properties;
+    let width = properties * properties + UPDATE_PARTS * properties;
     args.wide_mut("partial")
         .par_chunks_exact_mut(width)
         .enumerate()
         .for_each(|(block, partial)| {
             let range = block * BLOCK..len.min((block + 1) * BLOCK);
-            let mut parts = vec![vec![0.0; range.len()]; PARTS];
+            let mut parts = vec![vec![0.0; range.len()]; UPDATE_PARTS];
             for (piece, decay) in pieces(range.clone(), spans, scalars) {
                 for k in piece {
                     let at = |row: usize| gradients[row * len + k].to_f64();
@@ -58,7 +56,7 @@ pub fn run<S: Scalar>(args: &Args<S>) {
                             pairs[x * properties + y] = dot_wide(row(x), row(y));
                         }
                         for (place, part) in parts.iter().enumerate() {
-                            along[x * PARTS + place] =
+                            along[x * UPDATE_PARTS + place] =
                                 row(x).iter().zip(part).map(|(g, change)| g.to_f64() * change).sum();
                         }
                     }
@@ -74,7 +72,7 @@ fn split(
     decay: f64,
     [w, g, full]: [f64; 3],
     [m, v]: [f64; 2],
-) -> [f64; PARTS] {
+) -> [f64; UPDATE_PARTS] {
     let Rates {
         lr,
         beta1,

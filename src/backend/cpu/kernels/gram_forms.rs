@@ -1,6 +1,6 @@
 //! gram_forms — from K as scaled, the matrices raw, cosine and centred on a common scale, and their sums.
 //!
-//! in 0 gram [N, N]   in 1 exponent [N]   out 2 forms [3, N, N]   out 3 sums [32 + 3 N], see `gram_layout`   params n
+//! in 0 gram [N, N]   in 1 exponent [N]   out 2 forms [3, N, N]   out 3 sums [32 + 3 N], see `plan::layout`   params n
 //! order: rows in parallel, columns ascending; then rows ascending, all in f64
 //!
 //! raw K_ij 2^-(e_i - e_0) - (e_j - e_0); cosine K_ij/sqrt(K_ii K_jj), zero rows for zero gradients;
@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use super::gram_layout::{
+use crate::plan::layout::{
     CENTRED, CONDITION, COSINE, COSINE_MIN, COSINE_SUM, DIAGONAL2, FROBENIUS2, HEAD, NEGATIVE, PAIRS, PER_FORM, RAW,
     SAMPLES, TRACE, common_scale,
 };

@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::gram_layout::{
+use crate::plan::layout::{
     TILE, TILE_COSINE, TILE_COSINE2, TILE_FROBENIUS2, TILE_MIN, TILE_NEGATIVE, TILE_ROWS, common_scale,
 };
 use super::support::SiteEntry;

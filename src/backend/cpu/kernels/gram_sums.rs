@@ -1,11 +1,11 @@
 //! gram_sums — the sums of `gram_forms` from the tiles of `gram_stream`, where no matrix is stored.
 //!
-//! in 0 tiles [tiles, 264]   in 1 norm [N]   in 2 exponent [N]   out 3 sums [32 + 3 N], see `gram_layout`   params n
+//! in 0 tiles [tiles, 264]   in 1 norm [N]   in 2 exponent [N]   out 3 sums [32 + 3 N], see `plan::layout`   params n
 //! order: tiles ascending, in f64
 //!
 //! With row sums r and total s: diag_c = K_ii - 2 r_i/n + s/n^2, |HKH|_F^2 = |K|_F^2 - 2/n |r|^2 + s^2/n^2.
 
-use super::gram_layout::{
+use crate::plan::layout::{
     CENTRED, CONDITION, COSINE, COSINE_MIN, COSINE_SUM, DIAGONAL2, FROBENIUS2, HEAD, NEGATIVE, PAIRS, PER_FORM, RAW,
     SAMPLES, TILE, TILE_COSINE, TILE_COSINE2, TILE_FROBENIUS2, TILE_MIN, TILE_NEGATIVE, TILE_ROWS, TRACE, common_scale,
 };

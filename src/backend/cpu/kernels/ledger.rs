@@ -7,13 +7,11 @@
 //! predicted = selection + lagged + noise + decay; second = measured - predicted. What a property did between two
 //! recorded steps is booked as `between`, so that the ledger's total is its change since the first recorded step.
 
-use super::decompose::PARTS;
 use crate::backend::cpu::{Args, Scalar};
 use crate::plan::control::RATES;
+use crate::plan::layout::{LEDGER_WIDTH, UPDATE_PARTS};
 use crate::stats::columns;
 
-/// Numbers of one property's ledger.
-pub const WIDTH: usize = 8;
 const SECOND: usize = 4;
 const BETWEEN: usize = 5;
 const LAST: usize = 6;
@@ -23,9 +21,9 @@ pub fn run<S: Scalar>(args: &Args<S>) {
     let [properties] = args.params();
     let (products, change, value) = (args.wide("products"), args.wide("change"), args.wide("value"));
     let row = &mut args.wide_mut("scalars")[RATES..];
-    let ledgers = args.wide_mut("ledger").chunks_exact_mut(WIDTH);
+    let ledgers = args.wide_mut("ledger").chunks_exact_mut(LEDGER_WIDTH);
     for (x, ledger) in ledgers.enumerate() {
-        let parts = &products[properties * properties + x * PARTS..][..PARTS];
+        let parts = &products[properties * properties + x * UPDATE_PARTS..][..UPDATE_PARTS];
         let predicted: f64 = parts.iter().sum();
         let second = change[x] - predicted;
         for (sum, part) in ledger.iter_mut().zip(parts) {

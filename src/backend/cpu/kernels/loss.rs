@@ -19,20 +19,20 @@ pub fn run<S: Scalar>(args: &Args<S>) {
     let kind = args.constant("LOSS");
     let (logits, labels) = (args.real("logits"), args.word("labels"));
     let (loss, hit) = (args.real_mut("loss"), args.word_mut("hit"));
-    let value = |sample: usize| {
-        let (z, y) = (&logits[sample * classes..][..classes], labels[sample] as usize);
-        (z, y, loss_of(kind, z, y))
-    };
+    let sample_of = |sample: usize| (&logits[sample * classes..][..classes], labels[sample] as usize);
     if !args.flag("GRADIENT") {
         loss.par_iter_mut()
             .zip(hit.par_iter_mut())
             .enumerate()
             .with_min_len(SAMPLES)
-            .for_each(|(sample, (loss, hit))| {
-                let (z, y, l) = value(sample);
-                *loss = l;
-                *hit = u32::from(is_hit(z, y));
-            });
+            .for_each_init(
+                || vec![S::ZERO; classes],
+                |q, (sample, (loss, hit))| {
+                    let (z, y) = sample_of(sample);
+                    (*loss, _) = evaluate(kind, z, y, q);
+                    *hit = u32::from(is_hit(z, y));
+                },
+            );
         return;
     }
     args.real_mut("cotangent")
@@ -42,16 +42,21 @@ pub fn run<S: Scalar>(args: &Args<S>) {
         .enumerate()
         .with_min_len(SAMPLES)
         .for_each(|(sample, ((cotangent, exponent), (loss, hit)))| {
-            let (z, y, l) = value(sample);
-            *loss = l;
+            let (z, y) = sample_of(sample);
+            let scale;
+            (*loss, scale) = evaluate(kind, z, y, cotangent);
             *hit = u32::from(is_hit(z, y));
-            let scale = match kind {
-                0 => accurate_cotangent(z, y, cotangent),
-                1 => naive_cotangent(z, y, cotangent),
-                _ => square_cotangent(z, y, cotangent),
-            };
             *exponent = scale.cast_unsigned();
         });
+}
+
+/// The loss, and the exponent of the cotangent left in `cotangent`.
+fn evaluate<S: Scalar>(kind: u32, z: &[S], y: usize, cotangent: &mut [S]) -> (S, i32) {
+    match kind {
+        0 => accurate(z, y, cotangent),
+        1 => naive(z, y, cotangent),
+        _ => square(z, y, cotangent),
+    }
 }
 
 /// Whether the label is the first of the largest logits.
@@ -59,45 +64,28 @@ fn is_hit<S: Scalar>(z: &[S], y: usize) -> bool {
     z[..y].iter().all(|other| *other < z[y]) && z[y + 1..].iter().all(|other| *other <= z[y])
 }
 
-fn loss_of<S: Scalar>(kind: u32, z: &[S], y: usize) -> S {
-    match kind {
-        0 => {
-            let all = z.iter().enumerate();
-            let others = || all.clone().filter(|(j, _)| *j != y).map(|(_, v)| *v);
-            let largest = others().fold(S::from_f64(f64::NEG_INFINITY), S::max);
-            if z[y] >= largest {
-                S::ln_1p(others().map(|v| S::exp(v - z[y])).sum::<S>())
-            } else {
-                let sum: S = z.iter().map(|v| S::exp(*v - largest)).sum();
-                largest - z[y] + S::ln(sum)
-            }
-        }
-        1 => -log_softmax(z)(z[y]),
-        _ => {
-            let square = |(j, v): (usize, &S)| {
-                let off = *v - if j == y { S::ONE } else { S::ZERO };
-                off * off
-            };
-            z.iter().enumerate().map(square).sum::<S>() / S::from_f64(z.len() as f64)
-        }
-    }
-}
-
 /// A cotangent below the smallest f64 is zero in every precision, as it is for who computes it in f64 without scales.
 const SMALLEST_POWER: i32 = -1074;
 
-fn accurate_cotangent<S: Scalar>(z: &[S], y: usize, cotangent: &mut [S]) -> i32 {
+fn accurate<S: Scalar>(z: &[S], y: usize, cotangent: &mut [S]) -> (S, i32) {
     let all = competitors(z, y, cotangent);
+    let gap = all.own - all.behind;
+    let loss = if gap >= 0.0 {
+        (all.sum * (-gap).exp()).ln_1p()
+    } else {
+        // The label is behind by -gap; all terms count.
+        all.partition.ln() - gap
+    };
     // F = exp(m2 - m)/S with S relative to m, so F Q = 2^power * mantissa.
-    let (mantissa, power) = scale_to_unit(all.sum / all.partition, all.log2_behind);
+    let (mantissa, power) = scale_to_unit(all.sum / all.partition, all.behind);
     if all.sum == 0.0 || power < SMALLEST_POWER {
         cotangent.fill(S::ZERO);
-        return 0;
+        return (S::from_f64(loss), 0);
     }
     let factor = S::from_f64(mantissa / all.sum);
     cotangent.iter_mut().for_each(|c| *c *= factor);
     cotangent[y] = -S::from_f64(mantissa);
-    -power
+    (S::from_f64(loss), -power)
 }
 
 /// z -> z - max - ln sum exp(z - max), all in this precision, as `log_softmax` in most f32 code.
@@ -122,20 +110,22 @@ fn log_softmax<S: Scalar>(z: &[S]) -> impl Fn(S) -> S {
     move |v| v - largest - log
 }
 
-fn naive_cotangent<S: Scalar>(z: &[S], y: usize, cotangent: &mut [S]) -> i32 {
+fn naive<S: Scalar>(z: &[S], y: usize, cotangent: &mut [S]) -> (S, i32) {
     let log_p = log_softmax(z);
     for (c, v) in cotangent.iter_mut().zip(z) {
         *c = S::exp(log_p(*v));
     }
     cotangent[y] -= S::ONE;
-    scale_by(cotangent)
+    (-log_p(z[y]), scale_by(cotangent))
 }
 
-fn square_cotangent<S: Scalar>(z: &[S], y: usize, cotangent: &mut [S]) -> i32 {
-    let factor = S::from_f64(2.0 / z.len() as f64);
-    for (c, v) in cotangent.iter_mut().zip(z) {
-        *c = *v * factor;
+fn square<S: Scalar>(z: &[S], y: usize, cotangent: &mut [S]) -> (S, i32) {
+    let classes = S::from_f64(z.len() as f64);
+    let mut sum = S::ZERO;
+    for (j, (c, v)) in cotangent.iter_mut().zip(z).enumerate() {
+        let off = *v - if j == y { S::ONE } else { S::ZERO };
+        sum += off * off;
+        *c = (off + off) / classes;
     }
-    cotangent[y] = (z[y] - S::ONE) * factor;
-    scale_by(cotangent)
+    (sum / classes, scale_by(cotangent))
 }

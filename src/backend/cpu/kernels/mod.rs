@@ -13,7 +13,7 @@ macro_rules! kernels {
     };
 }
 
-mod gram_layout;
+mod entropy;
 mod null_rank;
 mod rates;
 mod scaled;
@@ -35,8 +35,3 @@ kernels! {
     GramForms gram_forms, GramSums gram_sums, Spectrum spectrum, RankStatistics rank_statistics,
     Decompose decompose, Difference difference, HalfNormChange half_norm_change, Copy copy, Ledger ledger, Row row,
 }
-
-pub use decompose::PARTS as UPDATE_PARTS;
-pub use gram_layout::{HEAD as GRAM_SUMS_HEAD, TILE as GRAM_STREAM_TILE};
-pub use ledger::WIDTH as LEDGER_WIDTH;
-pub use optimizer::SUMS as OPTIMIZER_SUMS;

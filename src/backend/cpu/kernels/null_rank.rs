@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use super::rank_statistics::entropy_rank;
+use super::entropy::entropy_rank;
 use super::spectrum::eigenvalues;
 use crate::random::{Purpose, Stream};
 
@@ -33,27 +33,35 @@ pub fn null_ranks(d: &[f64], parameters: usize, centred: bool) -> [f64; 2] {
     let mut root_sum: f64 = roots.iter().sum();
     let mut root_log_sum: f64 = roots.iter().zip(&logs).map(|(r, l)| 0.5 * r * l).sum();
     let mut log_sum: f64 = d.iter().zip(&logs).map(|(x, l)| x * l).sum();
-    for i in 0..d.len() {
+    // Each pair i > j stands for (i, j) and (j, i): the factor 1/2 is used up.
+    let row = |i: usize| {
+        let mut sums = [0.0; 3];
         for j in 0..i {
             let (x, y) = (d[i], d[j]);
-            // Each pair stands for (i, j) and (j, i): the factor 1/2 is used up.
             let variance = x * y / parameters as f64;
-            root_sum -= variance / (2.0 * roots[i] * roots[j] * (roots[i] + roots[j]));
             let near = (x - y).abs() < 1e-4 * (x + y);
             let middle = 0.5 * (x + y);
-            root_log_sum += variance
+            sums[0] -= variance / (2.0 * roots[i] * roots[j] * (roots[i] + roots[j]));
+            sums[1] += variance
                 * if near {
                     -middle.ln() / (8.0 * middle * middle.sqrt())
                 } else {
                     ((logs[i] + 2.0) / roots[i] - (logs[j] + 2.0) / roots[j]) / (4.0 * (x - y))
                 };
-            log_sum += variance
+            sums[2] += variance
                 * if near {
                     1.0 / middle
                 } else {
                     (logs[i] - logs[j]) / (x - y)
                 };
         }
+        sums
+    };
+    let rows: Vec<[f64; 3]> = (0..d.len()).into_par_iter().map(row).collect();
+    for [root, root_log, log] in rows {
+        root_sum += root;
+        root_log_sum += root_log;
+        log_sum += log;
     }
     [
         (root_sum.ln() - root_log_sum / root_sum).exp(),

@@ -11,9 +11,7 @@ use super::rates::{Rates, kind, pieces};
 use crate::backend::cpu::{Args, Scalar};
 use crate::config::OptimizerKind;
 use crate::plan::BLOCK;
-
-/// Sums of one block.
-pub const SUMS: usize = 7;
+use crate::plan::layout::OPTIMIZER_SUMS;
 
 pub fn run<S: Scalar>(args: &Args<S>) {
     let [len, _] = args.params();
@@ -23,7 +21,7 @@ pub fn run<S: Scalar>(args: &Args<S>) {
     let (first, rest) = args.real_mut("moments").split_at_mut(len);
     let (second, previous) = rest.split_at_mut(len);
     args.wide_mut("partial")
-        .par_chunks_exact_mut(SUMS)
+        .par_chunks_exact_mut(OPTIMIZER_SUMS)
         .zip(args.real_mut("theta").par_chunks_mut(BLOCK))
         .zip(first.par_chunks_mut(BLOCK).zip(second.par_chunks_mut(BLOCK)))
         .zip(previous.par_chunks_mut(BLOCK))
@@ -31,7 +29,7 @@ pub fn run<S: Scalar>(args: &Args<S>) {
         .for_each(|(block, (((partial, theta), (m, v)), previous))| {
             let start = block * BLOCK;
             let gradient = &gradient[start..][..theta.len()];
-            let mut sums = [0.0; SUMS];
+            let mut sums = [0.0; OPTIMIZER_SUMS];
             for (piece, decay) in pieces(start..start + theta.len(), spans, scalars) {
                 let rule = Rule::new(optimizer, rates, decay);
                 for k in piece.start - start..piece.end - start {

@@ -59,14 +59,13 @@ fn evaluate<S: Scalar>(kind: u32, z: &[S], own: usize, cotangent: &mut [S]) -> (
         let inverse = S::from_f64(-1.0 / all.sum);
         cotangent.iter_mut().for_each(|c| *c *= inverse);
         cotangent[own] = S::ONE;
-        let gap = (all.log2_own - all.log2_behind) * std::f64::consts::LN_2;
-        return (S::from_f64(gap - all.sum.ln()), 0);
+        return (S::from_f64(all.own - all.behind - all.sum.ln()), 0);
     }
     // p_c (1 - p_c) = exp(z_c - m) exp(m2 - m) Q / S^2
     let joint = all.sum / (all.partition * all.partition);
-    let (mantissa, power) = scale_to_unit(joint, all.log2_own + all.log2_behind);
+    let (mantissa, power) = scale_to_unit(joint, all.own + all.behind);
     let factor = S::from_f64(-mantissa / all.sum);
     cotangent.iter_mut().for_each(|c| *c *= factor);
     cotangent[own] = S::from_f64(mantissa);
-    (S::from_f64(all.log2_own.exp2() / all.partition), power)
+    (S::from_f64(all.own.exp() / all.partition), power)
 }

@@ -1,16 +1,17 @@
 //! rank_statistics — agreement, ranks and nulls of the three forms, into the row.
 //!
-//! in 0 sums [32 + 3 N], see `gram_layout`   in 1 eigenvalues [3, N] ascending (SPECTRUM)   inout 2 scalars
+//! in 0 sums [32 + 3 N], see `plan::layout`   in 1 eigenvalues [3, N] ascending (SPECTRUM)   inout 2 scalars
 //! params n, parameters P   order: ascending, in f64
 //!
 //! Ranks as in SCIENCE of the docs: erank (Roy & Vetterli 2007) on singular values and on eigenvalues, participation
 //! ratio with its population form, stable rank; eigenvalues below 4 N eps lambda_max are dropped, eps that in which K
 //! was formed. Centred statistics are null where centring costs more digits than K has to spare.
 
-use super::gram_layout::{
+use crate::plan::layout::{
     CENTRED, CONDITION, COSINE, COSINE_MIN, COSINE_SUM, DIAGONAL2, FROBENIUS2, HEAD, NEGATIVE, PAIRS, PER_FORM, RAW,
     SAMPLES, TRACE,
 };
+use super::entropy::entropy_rank;
 use super::null_rank::null_ranks;
 use crate::backend::cpu::{Args, Scalar};
 use crate::plan::control::RATES;
@@ -63,7 +64,11 @@ fn population_ratio(form: usize, head: &[f64]) -> f64 {
     if form != CENTRED {
         return (trace * trace - diagonal2) / (frobenius2 - diagonal2);
     }
-    // Unbiased estimates of (tr S)^2 and tr S^2, S the (n - 1)-normalised covariance.
+    // Unbiased estimates of (tr S)^2 and tr S^2, S the (n - 1)-normalised covariance. Below four samples both vanish
+    // identically, and only their rounding errors would be divided.
+    if n < 4.0 {
+        return f64::NAN;
+    }
     let m = n - 1.0;
     let (trace, square, fourth) = (trace / m, frobenius2 / (m * m), diagonal2 / m);
     let numerator = 2.0 * square + (n * n - 3.0 * n + 1.0) * trace * trace - n * fourth;
@@ -105,11 +110,4 @@ impl Ranks {
             negative: ascending.iter().filter(|l| **l < 0.0).count() as f64,
         }
     }
-}
-
-/// exp(-sum q ln q), q = x / sum x.
-pub(super) fn entropy_rank(x: impl Iterator<Item = f64> + Clone) -> f64 {
-    let sum: f64 = x.clone().sum();
-    let entropy: f64 = x.map(|v| v / sum).filter(|q| *q > 0.0).map(|q| -q * q.ln()).sum();
-    entropy.exp()
 }

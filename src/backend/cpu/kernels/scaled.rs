@@ -6,10 +6,10 @@ use crate::backend::cpu::Scalar;
 pub struct Competitors {
     /// Q = sum over j != y of exp(z_j - m2).
     pub sum: f64,
-    /// (m2 - m)/ln 2, with m the largest of all logits: at most 0.
-    pub log2_behind: f64,
-    /// (z_y - m)/ln 2: at most 0.
-    pub log2_own: f64,
+    /// m2 - m, with m the largest of all logits: at most 0.
+    pub behind: f64,
+    /// z_y - m: at most 0.
+    pub own: f64,
     /// Sum over all j of exp(z_j - m).
     pub partition: f64,
 }
@@ -27,16 +27,19 @@ pub fn competitors<S: Scalar>(z: &[S], y: usize, q: &mut [S]) -> Competitors {
     let largest = own.max(second);
     Competitors {
         sum: if z.len() == 1 { 0.0 } else { sum },
-        log2_behind: (second - largest) * std::f64::consts::LOG2_E,
-        log2_own: (own - largest) * std::f64::consts::LOG2_E,
+        behind: second - largest,
+        own: own - largest,
         partition: (own - largest).exp() + sum * (second - largest).exp(),
     }
 }
 
-/// x * 2^log2 as mantissa in [1/2, 1) and power of two; x > 0.
-pub fn scale_to_unit(x: f64, log2: f64) -> (f64, i32) {
-    let whole = log2.floor();
-    let (mantissa, power) = libm::frexp(x * (log2 - whole).exp2());
+/// x e^log as mantissa in [1/2, 1) and power of two; x > 0.
+pub fn scale_to_unit(x: f64, log: f64) -> (f64, i32) {
+    // ln 2 in two parts, the first so short that its multiples are exact: what remains of `log` keeps its digits.
+    const LN_2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
+    let whole = (log * std::f64::consts::LOG2_E).round();
+    let rest = (log - whole * LN_2[0]) - whole * LN_2[1];
+    let (mantissa, power) = libm::frexp(x * rest.exp());
     (mantissa, power + whole as i32)
 }
 
@@ -48,7 +51,9 @@ pub fn scale_by<S: Scalar>(vector: &mut [S]) -> i32 {
         return 0;
     }
     let (_, power) = libm::frexp(largest.to_f64());
-    let factor = S::exp2i(-power);
-    vector.iter_mut().for_each(|v| *v *= factor);
+    // In two factors: that of a subnormal vector exceeds the range of its numbers.
+    let first = -power / 2;
+    let factors = [S::exp2i(first), S::exp2i(-power - first)];
+    vector.iter_mut().for_each(|v| *v = *v * factors[0] * factors[1]);
     -power
 }

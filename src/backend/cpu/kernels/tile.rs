@@ -72,7 +72,7 @@ impl<S: Scalar> Sources<'_, S> {
     pub fn tile(&self, i: Block, j: Block, scratch: &mut Scratch<S>) {
         scratch.tile[..i.len * j.len].fill(S::ZERO);
         let mut last_a = None;
-        for site in &self.sites {
+        for (place, site) in self.sites.iter().enumerate() {
             match site.kind {
                 SiteKind::Linear | SiteKind::LinearBias => {
                     for t in 0..site.positions {
@@ -92,39 +92,88 @@ impl<S: Scalar> Sources<'_, S> {
                     }
                 }
                 SiteKind::Position | SiteKind::Materialised => {
+                    let table = self.table_beside(place);
                     for t in 0..site.positions {
                         product(self.cotangents, site.b, site.d_out, (i, t), (j, t), &mut scratch.b);
-                        let area = i.len * j.len;
-                        vectorised(|| add_scaled(&mut scratch.tile[..area], S::ONE, &scratch.b[..area]));
+                        match table {
+                            Some(table) => self.add_with_equal_ids(table, t, i, j, scratch),
+                            None => {
+                                let area = i.len * j.len;
+                                vectorised(|| add_scaled(&mut scratch.tile[..area], S::ONE, &scratch.b[..area]));
+                            }
+                        }
                     }
                 }
-                SiteKind::Embedding => self.embedding(site, i, j, &mut scratch.tile),
+                SiteKind::Embedding => {
+                    let shared = self.sites.get(place + 1).is_some_and(|next| shares_b(site, next));
+                    self.embedding(site, i, j, &mut scratch.tile, shared);
+                }
             }
         }
     }
 
-    /// Few pairs of tokens are equal, so only their products are formed.
-    fn embedding(&self, site: &SiteEntry, i: Block, j: Block, tile: &mut [S]) {
-        let id = |sample: usize, place: usize| self.ids[place * self.n + sample] as usize + place * site.id_step;
+    /// The embedding whose cotangents the position site at `place` shares: it leaves equal positions to that site.
+    fn table_beside(&self, place: usize) -> Option<&SiteEntry> {
+        let before = self.sites.get(place.checked_sub(1)?)?;
+        shares_b(before, &self.sites[place]).then_some(before)
+    }
+
+    /// tile += b * (1 + [id_i = id_j]), both tokens at position t: what position and embedding add.
+    fn add_with_equal_ids(&self, table: &SiteEntry, t: usize, i: Block, j: Block, scratch: &mut Scratch<S>) {
+        let area = i.len * j.len;
+        let columns = self.ids_of(j, t);
+        let rows = self.ids_of(i, t);
+        debug_assert_eq!(table.kind, SiteKind::Embedding);
+        let sums = scratch.tile[..area].chunks_exact_mut(j.len);
+        let products = scratch.b[..area].chunks_exact(j.len);
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((sums, products), own) in sums.zip(products).zip(rows) {
+                    for ((sum, product), other) in sums.iter_mut().zip(products).zip(columns) {
+                        let twice = if other == own { *product } else { S::ZERO };
+                        *sum += *product + twice;
+                    }
+                }
+            },
+        );
+    }
+
+    /// Tokens of a block at one position.
+    fn ids_of(&self, block: Block, t: usize) -> &[u32] {
+        &self.ids[t * self.n + block.start..][..block.len]
+    }
+
+    /// Few pairs of tokens are equal, so only their products are formed; with `shared`, at different positions only.
+    fn embedding(&self, site: &SiteEntry, i: Block, j: Block, tile: &mut [S], shared: bool) {
         for t in 0..site.positions {
-            for s in 0..site.positions {
+            for s in (0..site.positions).filter(|s| !shared || *s != t) {
+                let columns = self.ids_of(j, s);
+                let shift = (t * site.id_step).wrapping_sub(s * site.id_step) as u32;
                 for (row, sums) in tile[..i.len * j.len].chunks_exact_mut(j.len).enumerate() {
-                    let own = id(i.start + row, t);
+                    let own = self.ids_of(i, t)[row].wrapping_add(shift);
                     let b = site.b_row(self.cotangents, i.start + row, t);
-                    vectorised(
-                        #[inline(always)]
-                        || {
-                            for (column, sum) in sums.iter_mut().enumerate() {
-                                if id(j.start + column, s) == own {
-                                    *sum += dot(b, site.b_row(self.cotangents, j.start + column, s));
-                                }
-                            }
-                        },
-                    );
+                    for (column, sum) in sums.iter_mut().enumerate() {
+                        if columns[column] == own {
+                            let other = site.b_row(self.cotangents, j.start + column, s);
+                            *sum += vectorised(
+                                #[inline(always)]
+                                || dot(b, other),
+                            );
+                        }
+                    }
                 }
             }
         }
     }
+}
+
+/// Whether an embedding and the position site behind it have the same cotangents.
+fn shares_b(table: &SiteEntry, position: &SiteEntry) -> bool {
+    table.kind == SiteKind::Embedding
+        && position.kind == SiteKind::Position
+        && table.positions == position.positions
+        && (table.b, table.d_out, table.id_step) == (position.b, position.d_out, 0)
 }
 
 /// out = rows of block i at position t times the transposed rows of block j at position s.

@@ -1,18 +1,25 @@
-//! How the sums over a Gram matrix and over its streamed tiles are laid out.
+//! How small buffers that several kernels share are laid out: the sums over a Gram matrix and over its streamed tiles,
+//! the sums of the optimiser, the parts of an update, the ledger.
 
-use crate::plan::GRAM_TILE;
+use super::kernel::GRAM_TILE;
 
 /// Numbers per form at the head of the sums: trace, squared Frobenius norm, sum of squared diagonal entries, samples
 /// that count.
 pub const PER_FORM: usize = 8;
+/// Trace.
 pub const TRACE: usize = 0;
+/// Squared Frobenius norm.
 pub const FROBENIUS2: usize = 1;
+/// Sum of squared diagonal entries.
 pub const DIAGONAL2: usize = 2;
+/// Samples that count.
 pub const SAMPLES: usize = 3;
 
 /// Forms, in the order of their columns.
 pub const RAW: usize = 0;
+/// Its cosines.
 pub const COSINE: usize = 1;
+/// That of the centred gradients.
 pub const CENTRED: usize = 2;
 
 /// Sum of cosines over pairs i < j of non-zero gradients.
@@ -30,11 +37,17 @@ pub const HEAD: usize = 32;
 
 /// Numbers of one streamed tile: five sums, then the row sums and the column sums of raw products.
 pub const TILE: usize = 8 + 2 * GRAM_TILE;
+/// Sum over the tile of K^2.
 pub const TILE_FROBENIUS2: usize = 0;
+/// Sum of cosines.
 pub const TILE_COSINE: usize = 1;
+/// Sum of squared cosines.
 pub const TILE_COSINE2: usize = 2;
+/// Smallest cosine.
 pub const TILE_MIN: usize = 3;
+/// How many cosines are negative.
 pub const TILE_NEGATIVE: usize = 4;
+/// First of the row sums, then of the column sums.
 pub const TILE_ROWS: usize = 8;
 
 /// 2^-(e_i - e_0) for every sample, e_0 the smallest exponent: the common scale of the raw form, in which the largest
@@ -46,3 +59,13 @@ pub fn common_scale(exponents: &[u32]) -> Vec<f64> {
         .map(|e| f64::from(smallest - e.cast_signed()).exp2())
         .collect()
 }
+
+/// Sums of the optimiser over one block: |theta|^2, |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2.
+pub const OPTIMIZER_SUMS: usize = 7;
+
+/// Parts of an update: selection, lagged, noise, decay.
+pub const UPDATE_PARTS: usize = 4;
+
+/// Numbers of one property's ledger: running sums of the four parts, second order and between; the value after the last
+/// recorded step; whether there was one.
+pub const LEDGER_WIDTH: usize = 8;

@@ -1,0 +1,298 @@
+//! The control block, and the rows of metrics it counts.
+
+use gmatrix::backend::Values;
+use gmatrix::plan::{Kernel, Segment, control};
+use gmatrix::stats::columns;
+
+use crate::case::{Case, Data, Expected, Oracle};
+use crate::fill::{Fill, Rng, filled, filled_words, normal, words_below};
+use crate::numbers::Real;
+
+const SCALARS: usize = control::RATES + columns::PROPERTIES;
+
+/// A block that runs, with this step.
+pub fn block(step: u32) -> Vec<u32> {
+    let mut block = vec![0; control::WORDS];
+    block[control::ACTIVE] = 1;
+    block[control::STEP] = step;
+    block[control::MAX_STEPS] = 1_000_000;
+    block[control::STOP_AFTER_GROKKING] = u32::MAX;
+    for segment in Segment::ALL {
+        block[control::every(segment)] = 1;
+        block[control::due(segment)] = 1;
+    }
+    block
+}
+
+struct Control;
+
+impl Oracle for Control {
+    fn run<T: Real>(&self, x: &Data) -> Expected<T> {
+        let mut block = x.words("block").to_vec();
+        let (settings, mut scalars) = (x.real::<T>("settings"), x.real::<T>("scalars"));
+        let mut history = x.real::<T>("history");
+        match x.constant("PHASE") {
+            0 => begin(&mut block, &settings, &mut scalars),
+            1 => {
+                let loss = scalars[control::BATCH_LOSS];
+                if loss.value().is_finite() && scalars[control::MEAN_SQUARE].value().is_finite() {
+                    scalars[control::RATES + columns::BATCH_LOSS] = loss;
+                } else {
+                    stop(&mut block, control::ENDED_DIVERGED);
+                }
+            }
+            _ => end(&mut block, &scalars[control::RATES..], &mut history),
+        }
+        Expected::new()
+            .with("scalars", scalars)
+            .with("history", history)
+            .and_words("block", block)
+    }
+}
+
+fn begin<T: Real>(block: &mut [u32], settings: &[T], scalars: &mut [T]) {
+    let step = block[control::STEP];
+    for segment in Segment::ALL {
+        let every = block[control::every(segment)];
+        block[control::due(segment)] = u32::from(every > 0 && step % every == 0);
+    }
+    // Update t = step + 1 of a linear warm-up has t/warmup of the rate.
+    let (t, warmup) = (T::new(f64::from(step) + 1.0), T::new(f64::from(block[control::WARMUP])));
+    let ramp = if t < warmup { t / warmup } else { T::new(1.0) };
+    scalars[..control::RATES].fill(T::new(0.0));
+    scalars[control::LR] = settings[control::LR] * ramp;
+    let correction = |ln_beta: T| T::new(1.0) - (t * ln_beta).exp();
+    scalars[control::CORRECTION1] = correction(settings[control::LN_BETA1]);
+    scalars[control::CORRECTION2] = correction(settings[control::LN_BETA2]);
+    for place in [control::BETA1, control::BETA2, control::EPS] {
+        scalars[place] = settings[place];
+    }
+    // Seven groups have a decay of their own.
+    scalars[control::DECAY..][..7].copy_from_slice(&settings[control::DECAY..][..7]);
+}
+
+fn stop(block: &mut [u32], reason: u32) {
+    block[control::ACTIVE] = 0;
+    block[control::ENDED] = reason;
+    Segment::ALL
+        .into_iter()
+        .for_each(|segment| block[control::due(segment)] = 0);
+}
+
+fn end<T: Real>(block: &mut [u32], row: &[T], history: &mut [T]) {
+    let step = block[control::STEP];
+    if block[control::due(Segment::Evaluate)] != 0 {
+        if block[control::MEMORISED] == 0 && row[columns::TRAIN_ACCURACY].value() >= 0.99 {
+            block[control::MEMORISED] = step + 1;
+        }
+        let count = block[control::EVALUATIONS] as usize;
+        history[2 * (count % 64)] = row[columns::TEST_ACCURACY];
+        history[2 * (count % 64) + 1] = T::new(f64::from(step));
+        block[control::EVALUATIONS] += 1;
+        let kept = (0..64.min(count + 1)).map(|k| (history[2 * k].value(), history[2 * k + 1].value()));
+        let mut recent: Vec<f64> = kept
+            .filter(|(_, at)| *at > f64::from(step) - 50.0)
+            .map(|(x, _)| x)
+            .collect();
+        recent.sort_by(f64::total_cmp);
+        let (low, high) = (recent[(recent.len() - 1) / 2], recent[recent.len() / 2]);
+        if block[control::GROKKED] == 0 && 0.5 * (low + high) >= 0.95 {
+            block[control::GROKKED] = step + 1;
+        }
+    }
+    block[control::STEP] = step + 1;
+    let after = u64::from(block[control::STOP_AFTER_GROKKING]);
+    let grokked = u64::from(block[control::GROKKED]);
+    let done = u64::from(step) + 1;
+    if done >= u64::from(block[control::MAX_STEPS]) {
+        stop(block, control::ENDED_STEPS);
+    } else if after != u64::from(u32::MAX) && grokked != 0 && done >= grokked - 1 + after {
+        stop(block, control::ENDED_GROKKED);
+    }
+}
+
+/// One call of a phase.
+fn case(name: &str, phase: u32, block: Vec<u32>, loss: f64, mean_square: f64, accuracies: [f64; 2]) -> Case {
+    let settings = filled(control::SETTINGS, |rng| {
+        let mut settings: Vec<f64> = rng.normals(control::SETTINGS).into_iter().map(f64::abs).collect();
+        (settings[control::LN_BETA1], settings[control::LN_BETA2]) = (0.9f64.ln(), 0.98f64.ln());
+        settings
+    });
+    let scalars = filled(SCALARS, move |rng| {
+        let mut scalars = rng.normals(SCALARS);
+        (scalars[control::BATCH_LOSS], scalars[control::MEAN_SQUARE]) = (loss, mean_square);
+        scalars[control::RATES + columns::TRAIN_ACCURACY] = accuracies[0];
+        scalars[control::RATES + columns::TEST_ACCURACY] = accuracies[1];
+        scalars
+    });
+    let step = block[control::STEP];
+    // Evaluations of every tenth step so far, ever better.
+    let history = filled(2 * control::HISTORY, move |_| {
+        let mut history = vec![0.0; 2 * control::HISTORY];
+        for k in 0..(step / 10).min(64) as usize {
+            history[2 * k] = 0.94 + 0.005 * k as f64;
+            history[2 * k + 1] = 10.0 * k as f64;
+        }
+        history
+    });
+    let buffers = vec![
+        filled_words(control::WORDS, move |_| block.clone()),
+        settings,
+        scalars,
+        history,
+    ];
+    let case = Case::new(Kernel::Control, name, &[("PHASE", phase)], &[], buffers, Control);
+    case.looser(64.0, "1 - beta^t of the naive loop is what the kernel avoids")
+}
+
+pub fn control() -> Vec<Case> {
+    let with = |step: u32, changes: &[(usize, u32)]| {
+        let mut block = block(step);
+        changes.iter().for_each(|(place, value)| block[*place] = *value);
+        block[control::EVALUATIONS] = step / 10;
+        block
+    };
+    let every = control::every;
+    let schedule = [
+        (every(Segment::Evaluate), 10),
+        (every(Segment::Gram), 7),
+        (every(Segment::Decompose), 0),
+        (control::WARMUP, 10),
+    ];
+    let mut cases = Vec::new();
+    for step in [0, 1, 8, 9, 10, 70, 12_345] {
+        cases.push(case(
+            &format!("step={step}"),
+            0,
+            with(step, &schedule),
+            1.0,
+            1.0,
+            [0.0; 2],
+        ));
+    }
+    let (nan, inf) = (f64::NAN, f64::INFINITY);
+    for (loss, square) in [
+        (1.5, 2.0),
+        (nan, 2.0),
+        (inf, 2.0),
+        (-inf, 2.0),
+        (1.5, nan),
+        (1.5, inf),
+        (0.0, 0.0),
+    ] {
+        cases.push(case(
+            &format!("loss={loss} mean_square={square}"),
+            1,
+            with(4, &[]),
+            loss,
+            square,
+            [0.0; 2],
+        ));
+    }
+    let grokked = [(control::GROKKED, 61), (control::STOP_AFTER_GROKKING, 20)];
+    for (name, step, changes, accuracies) in [
+        ("nothing happens", 60, vec![], [0.5, 0.1]),
+        ("memorises", 30, vec![], [0.99, 0.1]),
+        ("memorised before", 30, vec![(control::MEMORISED, 11)], [1.0, 0.1]),
+        ("groks", 60, vec![], [1.0, 1.0]),
+        ("grokked before", 60, vec![(control::GROKKED, 51)], [1.0, 1.0]),
+        ("first evaluation", 0, vec![], [1.0, 0.95]),
+        ("not due", 61, vec![(control::due(Segment::Evaluate), 0)], [1.0, 1.0]),
+        ("last step", 60, vec![(control::MAX_STEPS, 61)], [0.1, 0.1]),
+        ("last step but one", 60, vec![(control::MAX_STEPS, 62)], [0.1, 0.1]),
+        ("stops after grokking", 79, grokked.to_vec(), [1.0, 1.0]),
+        ("does not stop yet", 78, grokked.to_vec(), [1.0, 1.0]),
+        ("stops at once", 60, vec![(control::STOP_AFTER_GROKKING, 0)], [1.0, 1.0]),
+        (
+            "never stops",
+            60,
+            vec![(control::STOP_AFTER_GROKKING, u32::MAX)],
+            [1.0, 1.0],
+        ),
+        (
+            "far from stopping",
+            60,
+            vec![(control::STOP_AFTER_GROKKING, u32::MAX - 1)],
+            [1.0, 1.0],
+        ),
+        ("no test split", 60, vec![], [1.0, nan]),
+    ] {
+        cases.push(case(name, 2, with(step, &changes), 1.0, 1.0, accuracies));
+    }
+    cases
+}
+
+struct Row;
+
+impl Oracle for Row {
+    fn run<T: Real>(&self, x: &Data) -> Expected<T> {
+        let [width, capacity] = x.params();
+        let mut block = x.words("block").to_vec();
+        let (mut ring, mut header) = (x.real::<T>("ring"), x.words("header").to_vec());
+        let due = |segment: u32| block[control::DUE + segment as usize] != 0;
+        let measured = [Segment::Scalars, Segment::Evaluate, Segment::Gram, Segment::Decompose];
+        if measured.into_iter().any(|segment| due(segment as u32)) {
+            let place = block[control::ROWS] as usize % capacity;
+            let scalars = x.real::<T>("scalars");
+            ring[place * width..][..width].copy_from_slice(&scalars[control::RATES..][..width]);
+            let words = 2 + width.div_ceil(32);
+            let header = &mut header[place * words..][..words];
+            (header[0], header[1]) = (block[control::RUN], block[control::STEP]);
+            for (k, bits) in x.words("columns").chunks(32).enumerate() {
+                let bit = |(place, segment): (usize, &u32)| u32::from(due(*segment)) << place;
+                header[2 + k] = bits.iter().enumerate().map(bit).sum();
+            }
+            block[control::ROWS] += 1;
+        }
+        Expected::new()
+            .with("ring", ring)
+            .and_words("header", header)
+            .and_words("block", block)
+    }
+}
+
+pub fn row() -> Vec<Case> {
+    let case = |width: usize, capacity: usize, rows: u32, due: &'static [Segment]| {
+        let words = capacity * (2 + width.div_ceil(32));
+        let block = move |rng: &mut Rng| {
+            let mut block = block(rng.below(1000));
+            Segment::ALL
+                .into_iter()
+                .for_each(|s| block[control::due(s)] = u32::from(s == Segment::Step));
+            due.iter().for_each(|segment| block[control::due(*segment)] = 1);
+            (block[control::ROWS], block[control::RUN]) = (rows, rng.below(99));
+            block
+        };
+        let buffers = vec![
+            normal(control::RATES + width),
+            words_below(width, Segment::ALL.len()),
+            filled_words(control::WORDS, block),
+            normal(capacity * width),
+            words_below(words, 1 << 30),
+        ];
+        let name = format!("columns={width} capacity={capacity} rows={rows} due {due:?}");
+        Case::new(Kernel::Row, name, &[], &[width, capacity], buffers, Row)
+    };
+    vec![
+        case(1, 1, 0, &[Segment::Scalars]),
+        case(31, 3, 2, &[Segment::Evaluate]),
+        case(33, 5, 5, &[Segment::Gram, Segment::Scalars]),
+        case(97, 4, 1_000_003, &[Segment::Decompose, Segment::Measure]),
+        // Nothing measured, nothing written.
+        case(33, 5, 2, &[Segment::Update, Segment::End]),
+    ]
+}
+
+/// One call of a phase on this block and these contents; for tests of whole courses.
+pub fn step(phase: u32, contents: [Values; 4]) -> Case {
+    let [block, settings, scalars, history] = contents;
+    let fixed = |values: Values| -> (usize, Fill) {
+        let len = match &values {
+            Values::Numbers(x) => x.len(),
+            Values::Words(x) => x.len(),
+        };
+        (len, Box::new(move |_| values.clone()))
+    };
+    let buffers = vec![fixed(block), fixed(settings), fixed(scalars), fixed(history)];
+    Case::new(Kernel::Control, "course", &[("PHASE", phase)], &[], buffers, Control)
+}

@@ -1,0 +1,150 @@
+//! The parts of an update along the gradients of properties, and their running sums.
+
+use gmatrix::plan::{BLOCK, Kernel, control};
+use gmatrix::stats::columns;
+
+use super::optimizer::{decay_of, moments, rates, spans};
+use crate::case::{Case, Data, Expected, Oracle};
+use crate::fill::{filled, filled_words, normal, poison};
+use crate::numbers::{Real, sum};
+
+struct Decompose;
+
+impl Oracle for Decompose {
+    fn run<T: Real>(&self, x: &Data) -> Expected<T> {
+        let [len, _, properties, full] = x.params();
+        let gradients = x.real::<T>("gradients");
+        let row = |place: usize| &gradients[place * len..][..len];
+        let (theta, moments) = (x.real::<T>("theta"), x.real::<T>("moments"));
+        let (rates, spans) = (x.plain("scalars"), x.words("spans"));
+        let rate = |place: usize| T::new(rates[place]);
+        let one = T::new(1.0);
+        let (lr, beta1, beta2) = (rate(control::LR), rate(control::BETA1), rate(control::BETA2));
+        // selection, lagged, noise, decay of every weight
+        let split = |k: usize| -> [T; 4] {
+            let decay = T::new(decay_of(k, spans, rates));
+            let (w, g, g_full, m, v) = (theta[k], row(0)[k], row(full)[k], moments[k], moments[len + k]);
+            let noise = g - g_full;
+            match x.constant("OPTIMIZER") {
+                0 => [-(lr * g_full), T::new(0.0), -(lr * noise), -(lr * decay * w)],
+                1 => [-(lr * g_full), -(lr * beta1 * m), -(lr * noise), -(lr * decay * w)],
+                kind => {
+                    let coupled = if kind == 2 { decay * w } else { T::new(0.0) };
+                    let v = beta2 * v + (one - beta2) * (g + coupled) * (g + coupled);
+                    let root = (v / rate(control::CORRECTION2)).sqrt() + rate(control::EPS);
+                    let step = lr / rate(control::CORRECTION1) / root;
+                    let now = -(step * (one - beta1));
+                    let decayed = if kind == 2 { now * coupled } else { -(lr * decay * w) };
+                    [now * g_full, -(step * beta1 * m), now * noise, decayed]
+                }
+            }
+        };
+        let parts: Vec<[T; 4]> = (0..len).map(split).collect();
+        let mut partial = Vec::new();
+        for block in 0..len.div_ceil(BLOCK) {
+            let range = block * BLOCK..len.min((block + 1) * BLOCK);
+            for a in 1..=properties {
+                partial.extend((1..=properties).map(|b| sum(range.clone().map(|k| row(a)[k] * row(b)[k]))));
+            }
+            for a in 1..=properties {
+                partial.extend((0..4).map(|part| sum(range.clone().map(|k| row(a)[k] * parts[k][part]))));
+            }
+        }
+        Expected::new().with("partial", partial)
+    }
+}
+
+pub fn decompose() -> Vec<Case> {
+    let case = |len: usize, kind: u32, properties: usize, full: usize| {
+        let spans = spans(len);
+        let tensors = spans.len() / 2;
+        let width = properties * properties + 4 * properties;
+        let buffers = vec![
+            normal((1 + properties) * len),
+            normal(len),
+            filled(3 * len, move |rng| moments(rng, len)),
+            filled(control::RATES, |_| rates(5.0)),
+            filled_words(spans.len(), move |_| spans.clone()),
+            poison(width * len.div_ceil(BLOCK)),
+        ];
+        Case::new(
+            Kernel::Decompose,
+            format!("len={len} properties={properties} full={full}"),
+            &[("OPTIMIZER", kind)],
+            &[len, tensors, properties, full],
+            buffers,
+            Decompose,
+        )
+    };
+    let shapes = [(1, 1, 0), (31, 2, 1), (345, 5, 3), (97, 3, 0), (BLOCK + 33, 2, 2)];
+    (0..4)
+        .flat_map(|kind| shapes.map(|(len, properties, full)| case(len, kind, properties, full)))
+        .collect()
+}
+
+struct Ledger;
+
+impl Oracle for Ledger {
+    fn run<T: Real>(&self, x: &Data) -> Expected<T> {
+        let [properties] = x.params();
+        let (products, change, value) = (x.real::<T>("products"), x.real::<T>("change"), x.real::<T>("value"));
+        let (mut ledger, mut scalars) = (x.real::<T>("ledger"), x.real::<T>("scalars"));
+        let row = &mut scalars[control::RATES + columns::PROPERTIES..];
+        for x in 0..properties {
+            let parts = &products[properties * properties + 4 * x..][..4];
+            let book = &mut ledger[8 * x..][..8];
+            let predicted = sum(parts.iter().copied());
+            let second = change[x] - predicted;
+            for k in 0..4 {
+                book[k] = book[k] + parts[k];
+            }
+            book[4] = book[4] + second;
+            if book[7] > T::new(0.0) {
+                book[5] = book[5] + (value[x] - book[6]);
+            }
+            book[6] = value[x] + change[x];
+            book[7] = T::new(1.0);
+            let total = sum(book[..6].iter().copied());
+            let out = [
+                &[value[x], predicted, change[x]],
+                parts,
+                &[second],
+                &book[..6],
+                &[total],
+            ]
+            .concat();
+            row[x * columns::PER_PROPERTY..][..columns::PER_PROPERTY].copy_from_slice(&out);
+        }
+        let pairs = properties * properties;
+        row[properties * columns::PER_PROPERTY..][..pairs].copy_from_slice(&products[..pairs]);
+        Expected::new().with("ledger", ledger).with("scalars", scalars)
+    }
+}
+
+pub fn ledger() -> Vec<Case> {
+    let case = |properties: usize, started: bool| {
+        let k = properties;
+        let width = control::RATES + columns::PROPERTIES + k * columns::PER_PROPERTY + k * k;
+        let books = filled(8 * k, move |rng| {
+            let mut books = if started { rng.normals(8 * k) } else { vec![0.0; 8 * k] };
+            books
+                .chunks_exact_mut(8)
+                .for_each(|book| book[7] = f64::from(u8::from(started)));
+            books
+        });
+        // Something beyond the row must stay.
+        let buffers = vec![normal(k * k + 4 * k), normal(k), normal(k), books, normal(width + 3)];
+        Case::new(
+            Kernel::Ledger,
+            format!("properties={k} started={started}"),
+            &[],
+            &[k],
+            buffers,
+            Ledger,
+        )
+    };
+    [1, 2, 5]
+        .into_iter()
+        .flat_map(|k| [case(k, false), case(k, true)])
+        .collect()
+}

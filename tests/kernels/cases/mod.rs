@@ -1,0 +1,97 @@
+//! The cases of every kernel.
+
+mod attention;
+mod batches;
+pub mod control;
+mod dense;
+mod embed;
+mod gradients;
+mod gram;
+mod gram_sums;
+mod ledger;
+pub mod loss;
+mod norm;
+mod optimizer;
+mod ranks;
+mod reductions;
+mod sites;
+
+use gmatrix::plan::Kernel;
+
+use crate::case::Case;
+use crate::run::conform;
+
+/// Sizes that fit no tile, panel, vector or block.
+pub const ODD: [usize; 5] = [1, 31, 33, 97, 345];
+
+/// The cases of a kernel. A new kernel needs an arm here.
+pub fn of(kernel: Kernel) -> Vec<Case> {
+    match kernel {
+        Kernel::Control => control::control(),
+        Kernel::BatchIndices => batches::batch_indices(),
+        Kernel::GatherWords => batches::gather_words(),
+        Kernel::GatherReals => batches::gather_reals(),
+        Kernel::Embed => embed::embed(),
+        Kernel::Matmul => dense::matmul(),
+        Kernel::Add => dense::add(),
+        Kernel::Activation => dense::activation(),
+        Kernel::ActivationBackward => dense::activation_backward(),
+        Kernel::LayerNorm => norm::layer_norm(),
+        Kernel::LayerNormBackward => norm::layer_norm_backward(),
+        Kernel::LayerNormSamples => norm::layer_norm_samples(),
+        Kernel::Attention => attention::attention(),
+        Kernel::AttentionBackward => attention::attention_backward(),
+        Kernel::Loss => loss::loss(),
+        Kernel::Property => loss::property(),
+        Kernel::WeightGradient => gradients::weight_gradient(),
+        Kernel::EmbedBackward => embed::embed_backward(),
+        Kernel::ColumnSums => gradients::column_sums(),
+        Kernel::LossMean => reductions::loss_mean(),
+        Kernel::Dot => reductions::dot(),
+        Kernel::SumRows => reductions::sum_rows(),
+        Kernel::Optimizer => optimizer::optimizer(),
+        Kernel::UpdateStatistics => optimizer::update_statistics(),
+        Kernel::SampleNorms => gram::sample_norms(),
+        Kernel::BatchStatistics => ranks::batch_statistics(),
+        Kernel::Materialise => gradients::materialise(),
+        Kernel::GramTile => gram::gram_tile(),
+        Kernel::GramStream => gram::gram_stream(),
+        Kernel::GramForms => gram_sums::gram_forms(),
+        Kernel::GramSums => gram_sums::gram_sums(),
+        Kernel::Spectrum => ranks::spectrum(),
+        Kernel::RankStatistics => ranks::rank_statistics(),
+        Kernel::Decompose => ledger::decompose(),
+        Kernel::Difference => reductions::difference(),
+        Kernel::HalfNormChange => reductions::half_norm_change(),
+        Kernel::Copy => dense::copy(),
+        Kernel::Ledger => ledger::ledger(),
+        Kernel::Row => control::row(),
+    }
+}
+
+macro_rules! conformance {
+    ($($name:ident $kernel:ident),* $(,)?) => {
+        $(#[test]
+        fn $name() {
+            assert_eq!(Kernel::$kernel.name(), stringify!($name));
+            conform(&of(Kernel::$kernel));
+        })*
+
+        #[test]
+        fn every_kernel_has_a_test() {
+            assert_eq!(Kernel::ALL, &[$(Kernel::$kernel),*]);
+        }
+    };
+}
+
+conformance! {
+    control Control, batch_indices BatchIndices, gather_words GatherWords, gather_reals GatherReals, embed Embed,
+    matmul Matmul, add Add, activation Activation, activation_backward ActivationBackward, layer_norm LayerNorm,
+    layer_norm_backward LayerNormBackward, layer_norm_samples LayerNormSamples, attention Attention,
+    attention_backward AttentionBackward, loss Loss, property Property, weight_gradient WeightGradient,
+    embed_backward EmbedBackward, column_sums ColumnSums, loss_mean LossMean, dot Dot, sum_rows SumRows,
+    optimizer Optimizer, update_statistics UpdateStatistics, sample_norms SampleNorms,
+    batch_statistics BatchStatistics, materialise Materialise, gram_tile GramTile, gram_stream GramStream,
+    gram_forms GramForms, gram_sums GramSums, spectrum Spectrum, rank_statistics RankStatistics,
+    decompose Decompose, difference Difference, half_norm_change HalfNormChange, copy Copy, ledger Ledger, row Row,
+}

@@ -1,0 +1,6 @@
+//! What must hold beyond single cases: digits, identities between kernels, whole courses.
+
+mod courses;
+mod digits;
+mod parts;
+mod spectra;
