@@ -29,6 +29,10 @@ impl<'a> TensorFile<'a> {
                 path,
                 "truncated, or longer than its header says: not a complete safetensors file",
             ),
+            // What is no safetensors file at all states a random length for its header.
+            SafeTensorError::InvalidHeaderLength => {
+                Error::io(path, "not a safetensors file, or truncated within its header")
+            }
             e => Error::io(path, format!("not a safetensors file: {e}")),
         };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(explain)?;

@@ -134,15 +134,10 @@ fn files_cut_anywhere_are_refused() {
         std::fs::write(&path, &whole[..length]).expect("writable");
         let message = read_weights(&path, Overrides::default()).expect_err("cut").to_string();
         assert!(
-            message.contains("w.safetensors: ") && !message.contains('\n'),
+            message.contains("w.safetensors: ") && message.contains("truncated") && !message.contains('\n'),
             "{message}"
         );
     }
-    let message = {
-        std::fs::write(&path, &whole[..whole.len() - 1]).expect("writable");
-        read_weights(&path, Overrides::default()).expect_err("cut").to_string()
-    };
-    assert!(message.contains("truncated"), "{message}");
     assert!(read_weights(path.with_file_name("absent"), Overrides::default()).is_err());
 }
 
