@@ -43,7 +43,7 @@ fn settings_that_cannot_be_are_refused_before_anything_is_written() {
         ("task.p=seven", "task.p"),
         ("task.modulus=7", "unknown key task.modulus"),
         ("task.train_fraction=0", "task.train_fraction = 0"),
-        ("task.train_fraction=0.999", "leaves 49 of 49 examples"),
+        ("task.train_fraction=0.01", "leaves 0 of 49 examples"),
         ("model.heads=0", "model.heads = 0"),
         ("model.d_mlp=-3", "model.d_mlp"),
         ("model.activation=tanh", "model.activation"),
@@ -299,7 +299,7 @@ fn weights_and_data_that_do_not_fit_are_refused() {
         &samples,
         &["--property", "log_odds:99"],
         2,
-        "property log_odds:99: the data have",
+        "property log_odds:99: index 99, expected below",
     );
     refused(
         &weights,

@@ -4,5 +4,6 @@ mod alike;
 mod columns;
 mod identities;
 mod ledger;
+mod networks;
 mod steps;
 mod support;
