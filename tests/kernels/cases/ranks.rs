@@ -223,9 +223,7 @@ fn eigenvalues(rng: &mut Rng, n: usize, factor: f64) -> Vec<f64> {
     let mut all = Vec::new();
     for form in 0..3 {
         let mut values: Vec<f64> = (0..n).map(|_| 10f64.powf(rng.uniform(-3.0, 1.0))).collect();
-        for k in 0..n / 5 {
-            values[k] = 1e-17 * rng.normal();
-        }
+        values[..n / 5].iter_mut().for_each(|v| *v = 1e-17 * rng.normal());
         values.iter_mut().for_each(|v| *v *= factor * (1 + form) as f64);
         values.sort_by(f64::total_cmp);
         all.extend(values);
