@@ -67,3 +67,26 @@ fn gram_forms_and_sums_ignore_the_exponent_of_zero_gradients() {
         }
     }
 }
+
+/// A NaN before a non-linearity stays one: divergence must reach the loss, where the guard looks for it.
+#[test]
+fn activation_passes_nan_on() {
+    for backend in backends(Kernel::Activation, None) {
+        for case in cases::of(Kernel::Activation)
+            .into_iter()
+            .filter(|case| case.params == [33])
+        {
+            let mut contents = case.contents(1, backend.precision);
+            let mut input = numbers(&contents[0]).to_vec();
+            input[32] = f64::NAN;
+            contents[0] = Values::Numbers(input);
+            let out = outputs_of(&case, &backend, contents).expect("a launch");
+            assert!(
+                numbers(&out["out"])[32].is_nan(),
+                "{} on {}",
+                case.title(),
+                backend.title()
+            );
+        }
+    }
+}
