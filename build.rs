@@ -1,5 +1,5 @@
-//! One name, several artefacts: every kernel of the contract table has a CPU version, and every shader file belongs to a
-//! kernel and is listed in the manifest of its backend. Text work only: no GPU, no network, no dependencies.
+//! One name, several artefacts: every kernel of the contract table has a CPU version, and every shader file belongs to
+//! a kernel and is listed in the manifest of its backend. Text work only: no GPU, no network, no dependencies.
 
 use std::collections::BTreeSet;
 use std::{fs, process};

@@ -1,7 +1,7 @@
 // dot — partial [blocks] = dot products of blocks of 16,384 elements.
 //
-// in 0 x [len]   in 1 y [len]   out 2 partial   params len   order: 256 running sums in wide numbers, added in a tree; a
-// workgroup takes one block
+// in 0 x [len]   in 1 y [len]   out 2 partial   params len   order: 256 running sums in wide numbers, added in a tree;
+// a workgroup takes one block
 // import layout
 // import wide
 // import math

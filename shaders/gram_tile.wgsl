@@ -2,7 +2,8 @@
 // and above the diagonal only, mirrored when stored.
 //
 // in 0 activations   in 1 cotangents   in 2 ids [T, N]   in 3 sites [sites, 12]   out 4 gram [N, N]   params n, sites
-// order: sites, then positions (t, s), then columns, ascending; a workgroup makes a tile of 64 x 64, a thread 4 x 4 of it
+// order: sites, then positions (t, s), then columns, ascending; a workgroup makes a tile of 64 x 64, a thread 4 x 4
+// of it
 // import layout
 // import sites
 
@@ -76,8 +77,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 }
 
-/// Products of the rows of samples i0.. with those of samples j0.., 4 x 4 of them for each thread: rows of activations or
-/// cotangents that start at `starts` and lie `stride` apart.
+/// Products of the rows of samples i0.. with those of samples j0.., 4 x 4 of them for each thread: rows of activations
+/// or cotangents that start at `starts` and lie `stride` apart.
 fn product(of_a: bool, starts: vec2<u32>, stride: u32, width: u32, i0: u32, j0: u32, lane: u32) -> array<vec4<f32>, 4> {
     var sums: array<vec4<f32>, 4>;
     for (var depth0 = 0u; depth0 < width; depth0 += DEPTH) {

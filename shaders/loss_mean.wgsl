@@ -1,7 +1,7 @@
 // loss_mean — out [2] = sum of losses / total, hits / total (+ out).
 //
-// in 0 loss [N]   in 1 hit [N]   inout 2 out [2]   params n, total   order: 256 running sums in wide numbers, added in a
-// tree
+// in 0 loss [N]   in 1 hit [N]   inout 2 out [2]   params n, total   order: 256 running sums in wide numbers, added in
+// a tree
 // import wide
 // import math
 // import reduce

@@ -1,8 +1,8 @@
 // sample_norms — squared norm of every sample's gradient over all sites, as scaled (true value: times 2^(-2 exponent)).
 //
 // in 0 activations   in 1 cotangents   in 2 ids [T, N]   in 3 sites [sites, 12]   out 4 norm [N]   params n, sites
-// order: sites, then positions (t, s) with t <= s, ascending; dot products in 64 running sums, added in a tree, their sum
-// in wide numbers; a workgroup takes one sample
+// order: sites, then positions (t, s) with t <= s, ascending; dot products in 64 running sums, added in a tree, their
+// sum in wide numbers; a workgroup takes one sample
 // import layout
 // import sites
 // import wide

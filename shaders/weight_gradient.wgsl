@@ -2,8 +2,8 @@
 // the same of b alone for the bias.
 //
 // in 0 a [rows, d_in]   in 1 b [rows, d_out]   in 2 exponent [N]   inout 3 weight   inout 4 bias (BIAS)
-// params rows, n, d_in, d_out, divisor   order: rows ascending within panels of 512, panels ascending; a workgroup makes
-// a tile of 32 x 32, a thread 2 x 2 of it
+// params rows, n, d_in, d_out, divisor   order: rows ascending within panels of 512, panels ascending; a workgroup
+// makes a tile of 32 x 32, a thread 2 x 2 of it
 // import math
 
 const SIDE = 32u;

@@ -1,5 +1,5 @@
-//! Every shader in every specialisation, parsed and validated by naga, against its kernel's contract: bindings in order,
-//! their access and elements, what the body does with them, workgroup memory and size. Needs no GPU.
+//! Every shader in every specialisation, parsed and validated by naga, against its kernel's contract: bindings in
+//! order, their access and elements, what the body does with them, workgroup memory and size. Needs no GPU.
 #![cfg(feature = "wgpu")]
 
 use gmatrix::backend::wgpu::{kernels, source};

@@ -8,7 +8,7 @@ use gmatrix::backend::Precision;
 use gmatrix::config::LossKind;
 use gmatrix::measure::{Measurement, Request, measure, per_sample_gradients};
 use gmatrix::model::weights::{Overrides, read_weights};
-use gmatrix::model::{Layout, ModelShape};
+use gmatrix::model::{Activation, Layout, ModelShape};
 use gmatrix::random::{Purpose, Stream};
 use gmatrix::record::TensorSet;
 use gmatrix::task::Examples;
@@ -307,6 +307,38 @@ fn ntcov_agrees() {
             };
             let error = worst(&found, &expected, scale);
             assert!(error <= bound, "{} {precision:?}: {error:e}", case.name);
+        }
+    }
+}
+
+/// Logits and losses by TransformerLens in f64, of files as it writes them. Its Gram matrix holds biases that are no
+/// parameters here.
+#[test]
+fn transformer_lens_agrees() {
+    for (name, activation) in [
+        ("transformer_lens", Activation::Relu),
+        ("transformer_lens_pre", Activation::Gelu),
+    ] {
+        let expected = fixtures().join(format!("{name}_expected.safetensors"));
+        let examples = Examples::read(&expected).unwrap();
+        let overrides = Overrides::for_examples(&examples, Some(activation));
+        let (shape, weights) = read_weights(fixtures().join(format!("{name}.safetensors")), overrides).unwrap();
+        let file = TensorSet::read(&expected).unwrap();
+        for (precision, bound) in [(Precision::F64, 1e-12), (Precision::F32, 2e-6)] {
+            let request = Request {
+                precision,
+                loss: LossKind::CrossEntropy,
+                properties: Vec::new(),
+                spectrum: false,
+                gram: false,
+            };
+            let found = measure(&shape, &weights, &examples, &request).unwrap();
+            for (what, found) in [("logits", &found.logits), ("loss", &found.losses)] {
+                let expected: Vec<f64> = file.get(what).unwrap().elements().unwrap();
+                let largest = expected.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+                let error = worst(found, &expected, |_| largest);
+                assert!(error <= bound, "{name} {precision:?} {what}: {error:e}");
+            }
         }
     }
 }

@@ -56,6 +56,7 @@ impl Experiment {
         let task = Task::new(&config.task, &config.model)?;
         let shape = ModelShape::from_config(&config.model, &task)?;
         program::check_batch(config, task.train.n)?;
+        program::check_properties(config, &task)?;
         Ok(Self {
             config: config.clone(),
             task,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{Batch as BatchSize, Config, Property, Spectrum};
+use crate::config::{Batch as BatchSize, Config, Property, Spectrum, Split};
 use crate::data::{Fill, Samples, Source, bands};
 use crate::error::{Error, Result};
 use crate::loss::{Cotangent, Losses, losses, means};
@@ -13,6 +13,7 @@ use crate::stats::columns;
 use crate::stats::gram::{self, EXACT_LIMIT, Output};
 use crate::stats::properties::Properties;
 use crate::stats::{per_sample, reduce};
+use crate::task::Task;
 
 /// How many samples the parts of a run have; with the shape of the network and the configuration's choices, all that a
 /// plan depends on.
@@ -295,6 +296,35 @@ impl Builder<'_> {
             output,
         );
     }
+}
+
+/// Refuses properties of samples or classes that the task does not have: those of a data file are not known before.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Config`].
+pub fn check_properties(config: &Config, task: &Task) -> Result<()> {
+    for name in &config.stats.properties {
+        let property: Property = name.parse()?;
+        let refuse = |reason: String| Err(Error::config(format!("stats.properties: {name:?} has {reason}")));
+        if let Some((split, index)) = property.sample() {
+            let n = match split {
+                Split::Train => task.train.n,
+                Split::Test => task.test.n,
+            };
+            if index >= n {
+                return refuse(format!(
+                    "index {index}, expected below {n}, the size of the {split} split"
+                ));
+            }
+        }
+        let classes = task.d_vocab_out;
+        if let Some(class) = property.class().filter(|class| *class >= classes) {
+            return refuse(format!(
+                "class {class}, expected below {classes}, the number of classes"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a batch that the training split cannot fill.

@@ -26,8 +26,8 @@ impl WgpuExecutor {
     /// Memory, pipelines and recorded launches for `runs` runs of a plan; all memory is zero.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Unsupported`] without an adapter, for kernels that are not there yet, and for arenas too large for
-    /// one binding; compile and device errors with the kernel's name.
+    /// [`crate::error::ErrorKind::Unsupported`] without an adapter, for kernels that are not there yet, and for arenas
+    /// too large for one binding; compile and device errors with the kernel's name.
     pub fn new(plan: Arc<Plan>, runs: usize) -> Result<Self> {
         let launches = lower(&plan, &capabilities())?;
         let gpu = Gpu::new()?;

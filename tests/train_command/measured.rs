@@ -1,0 +1,151 @@
+//! `gmatrix measure` on the oracle's networks, and on those exported by TransformerLens.
+
+use std::path::{Path, PathBuf};
+
+use gmatrix::record::TensorSet;
+use serde_json::Value;
+
+use super::{command, expect, text};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+fn numbers(path: &Path, name: &str) -> Vec<f64> {
+    TensorSet::read(path).unwrap().get(name).unwrap().elements().unwrap()
+}
+
+#[track_caller]
+fn close(found: &[f64], expected: &[f64], bound: f64, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+    for (f, e) in found.iter().zip(expected) {
+        assert!((f - e).abs() <= bound * largest, "{what}: {f:e}, expected {e:e}");
+    }
+}
+
+#[test]
+fn measure_prints_what_the_oracle_expects() {
+    for (name, loss) in [
+        ("transformer_2l_gelu_pre_random", "cross_entropy"),
+        ("mlp_one_hot_quadratic_mse", "mse"),
+        ("mlp_float_relu_zero", "cross_entropy"),
+    ] {
+        let case = fixtures().join(name);
+        let expected: Value =
+            serde_json::from_str(&std::fs::read_to_string(case.join("expected.json")).unwrap()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let [weights, data] = ["weights", "data"].map(|file| case.join(format!("{file}.safetensors")));
+        let mut measure = command(dir.path(), &["measure", "--loss", loss, "--json", "-"]);
+        measure.arg("--weights").arg(weights).arg("--data").arg(data);
+        measure.args(["--gram", "k.safetensors", "--per-sample-gradients", "g.safetensors"]);
+        let names: Vec<&str> = expected["ntcov"]["names"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|n| n.as_str().unwrap())
+            .collect();
+        for property in &names {
+            measure.args(["--property", property]);
+        }
+        let output = measure.output().unwrap();
+        expect(&output, 0);
+        assert_eq!(text(&output.stderr), "");
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for key in [
+            "loss",
+            "accuracy",
+            "gradient_norm",
+            "per_sample_norm_max",
+            "coherence",
+            "raw.erank_sigma",
+            "mean_cosine",
+        ] {
+            let (f, e) = (found[key].as_f64().unwrap(), expected[key].as_f64().unwrap());
+            assert!((f - e).abs() <= 1e-9 * e.abs(), "{name} {key}: {f}, expected {e}");
+        }
+        assert_eq!(found["zero_gradients"].as_f64(), expected["zero_gradients"].as_f64());
+        assert_eq!(found["ntcov"]["names"], expected["ntcov"]["names"]);
+        let matrix = |json: &Value| -> Vec<f64> {
+            let rows: Vec<Vec<f64>> = serde_json::from_value(json["ntcov"]["matrix"].clone()).unwrap();
+            rows.concat()
+        };
+        close(&matrix(&found), &matrix(&expected), 1e-11, name);
+        let oracle = case.join("expected.safetensors");
+        close(
+            &numbers(&dir.path().join("k.safetensors"), "gram"),
+            &numbers(&oracle, "gram"),
+            1e-11,
+            name,
+        );
+        // The mean of the rows that were written is the oracle's mean gradient.
+        let gradients = TensorSet::read(&dir.path().join("g.safetensors")).unwrap();
+        assert!(!gradients.tensors.is_empty());
+        for tensor in &gradients.tensors {
+            let mean = numbers(&oracle, &tensor.name.replace("gradients/", "mean_gradient/"));
+            let rows: Vec<f64> = tensor.elements().unwrap();
+            let n = tensor.shape[0];
+            let sum = |k: usize| rows.iter().skip(k).step_by(mean.len()).sum::<f64>() / n as f64;
+            let found: Vec<f64> = (0..mean.len()).map(sum).collect();
+            close(&found, &mean, 1e-9, &tensor.name);
+        }
+    }
+}
+
+#[test]
+fn measure_reads_what_transformer_lens_exports() {
+    for (name, more) in [
+        ("transformer_lens", &[][..]),
+        ("transformer_lens_pre", &["--activation", "gelu"][..]),
+    ] {
+        let expected = fixtures().join(format!("{name}_expected.safetensors"));
+        let dir = tempfile::tempdir().unwrap();
+        for (precision, bound) in [("f64", 1e-11), ("f32", 1e-5)] {
+            let mut measure = command(dir.path(), &["measure", "--precision", precision, "--json", "-"]);
+            measure
+                .arg("--weights")
+                .arg(fixtures().join(format!("{name}.safetensors")));
+            measure
+                .arg("--data")
+                .arg(&expected)
+                .args(["--gram", "k.safetensors"])
+                .args(more);
+            let output = measure.output().unwrap();
+            expect(&output, 0);
+            let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let losses = numbers(&expected, "loss");
+            let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+            close(&[found["loss"].as_f64().unwrap()], &[mean], bound, name);
+            // TransformerLens has gradients of attention and output biases too, which are no parameters here: what they
+            // add to the Gram matrix is a Gram matrix of its own.
+            let (gram, all) = (
+                numbers(&dir.path().join("k.safetensors"), "gram"),
+                numbers(&expected, "gram"),
+            );
+            let n = losses.len();
+            let rest = faer::Mat::from_fn(n, n, |i, j| all[i * n + j] - gram[i * n + j]);
+            let values = rest.self_adjoint_eigenvalues(faer::Side::Lower).unwrap();
+            let largest = all.iter().fold(0.0, |m: f64, x| m.max(*x));
+            assert!(
+                values[0] > -bound * largest && values[n - 1] < largest,
+                "{name}: {values:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn without_json_a_table_is_printed() {
+    let case = fixtures().join("mlp_float_relu_zero");
+    let dir = tempfile::tempdir().unwrap();
+    let mut measure = command(dir.path(), &["measure"]);
+    measure.arg("--weights").arg(case.join("weights.safetensors"));
+    measure.arg("--data").arg(case.join("data.safetensors"));
+    let output = measure.output().unwrap();
+    expect(&output, 0);
+    let table = text(&output.stdout);
+    let value = |key: &str| table.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+    assert_eq!(value("zero_gradients "), Some("1.0"), "{table}");
+    assert_eq!(value("n_batch "), Some("13.0"), "{table}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
