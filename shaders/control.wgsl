@@ -103,11 +103,13 @@ fn end(run: u32) {
     block[block0 + CONTROL_STEP] = step + 1u;
     let after = block[block0 + CONTROL_STOP_AFTER_GROKKING];
     let grokked = block[block0 + CONTROL_GROKKED];
+    // Saturating: a far end is no near one.
+    let last = select(0xffffffffu, after + grokked - 1u, after <= 0xffffffffu - grokked);
     if !is_finite(scalars[row + COLUMN_UPDATE_NORM].x) {
         stop(run, CONTROL_ENDED_DIVERGED);
     } else if step + 1u >= block[block0 + CONTROL_MAX_STEPS] {
         stop(run, CONTROL_ENDED_STEPS);
-    } else if after != 0xffffffffu && grokked != 0u && step + 1u >= grokked - 1u + after {
+    } else if after != 0xffffffffu && grokked != 0u && step + 1u >= last {
         stop(run, CONTROL_ENDED_GROKKED);
     }
 }

@@ -54,7 +54,7 @@ fn begin<T: Real>(block: &mut [u32], settings: &[T], scalars: &mut [T]) {
     let step = block[control::STEP];
     for segment in Segment::ALL {
         let every = block[control::every(segment)];
-        block[control::due(segment)] = u32::from(every > 0 && step % every == 0);
+        block[control::due(segment)] = u32::from(every > 0 && step.is_multiple_of(every));
     }
     // Update t = step + 1 of a linear warm-up has t/warmup of the rate.
     let (t, warmup) = (T::new(f64::from(step) + 1.0), T::new(f64::from(block[control::WARMUP])));
