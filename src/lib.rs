@@ -20,7 +20,7 @@
 //!               rows of metrics ◄── at the end of a chunk ── ring on the device ◄┘
 //!                 │
 //!            record (Parquet, checkpoints) ──► analysis ──► report
-//! //! ```
+//! ```
 //!
 //! The host decides nothing within a chunk of steps: what is due, the learning rate, the minibatch and the end of a run
 //! are decided on the device, for each run from its own control block. See [`plan`] for plans, [`backend`] for
