@@ -63,7 +63,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
     let n = wide_from_word(launch.n);
-    let others = wide_sub(n, wide(1.0));
+    // One sample says nothing about the spread; rounding would make it infinite.
+    let others = select(wide(not_a_number()), wide_sub(n, wide(1.0)), launch.n > 1u);
     let rates = scalars_at(run);
     let row = rates + CONTROL_RATES;
     let mean_log = wide_div(logs, living);
@@ -73,7 +74,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     scalars[row + COLUMN_NORM_MEAN] = wide_div(sum, n);
     scalars[row + COLUMN_NORM_MIN] = wide(extremes.y);
     scalars[row + COLUMN_NORM_MAX] = wide(extremes.x);
-    scalars[row + COLUMN_NORM_LOG_SD] = wide_sqrt(wide_max(variance, wide(0.0)));
+    let log_sd = wide_sqrt(wide_max(variance, wide(0.0)));
+    scalars[row + COLUMN_NORM_LOG_SD] = select(wide(not_a_number()), log_sd, living.x > 0.0);
     let total = wide_mul(scalars[rates + CONTROL_MEAN_SQUARE], wide_mul(n, n));
     let alpha = wide_div(wide_div(total, n), square);
     scalars[row + COLUMN_COHERENCE] = alpha;

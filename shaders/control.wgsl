@@ -1,6 +1,6 @@
 // control — advances a slot's control block. PHASE 0 begins a step: what is due, and the step's rates. PHASE 1 guards:
 // a loss or gradient that is not finite ends the run before its weights change. PHASE 2 ends a step: transitions, end
-// conditions, the next step.
+// conditions (an update that overflowed among them), the next step.
 //
 // inout 0 block, see `plan::control`   in 1 settings   inout 2 scalars   inout 3 history [64, 2]: test accuracies and
 // their steps
@@ -103,9 +103,13 @@ fn end(run: u32) {
     block[block0 + CONTROL_STEP] = step + 1u;
     let after = block[block0 + CONTROL_STOP_AFTER_GROKKING];
     let grokked = block[block0 + CONTROL_GROKKED];
-    if step + 1u >= block[block0 + CONTROL_MAX_STEPS] {
+    // Saturating: a far end is no near one.
+    let last = select(0xffffffffu, after + grokked - 1u, after <= 0xffffffffu - grokked);
+    if !is_finite(scalars[row + COLUMN_UPDATE_NORM].x) {
+        stop(run, CONTROL_ENDED_DIVERGED);
+    } else if step + 1u >= block[block0 + CONTROL_MAX_STEPS] {
         stop(run, CONTROL_ENDED_STEPS);
-    } else if after != 0xffffffffu && grokked != 0u && step + 1u >= grokked - 1u + after {
+    } else if after != 0xffffffffu && grokked != 0u && step + 1u >= last {
         stop(run, CONTROL_ENDED_GROKKED);
     }
 }

@@ -137,7 +137,7 @@ fn square(run: u32, sample: u32, lane: u32, y: u32) {
         let off = logits[z0 + j] - select(0.0, 1.0, j == y);
         sum = fma(off, off, sum);
         if GRADIENT != 0u {
-            cotangent[cotangent_at(run) + sample * classes + j] = off * (2.0 / f32(classes));
+            cotangent[cotangent_at(run) + sample * classes + j] = (off + off) / f32(classes);
         }
     }
     sum = sum_pairs(lane, vec2(sum, 0.0)).x;

@@ -5,6 +5,7 @@
 // in 4 spans [tensors, 2]: end, group   out 5 partial [blocks, 7]: |theta|^2 (before), |g|^2, |update|^2, g.g_prev,
 // |g_prev|^2, g.m_prev, |m_prev|^2   params len P, tensors   order: 256 running sums in wide numbers within blocks of
 // 16,384, added in a tree; a workgroup takes one block
+// A weight that would overflow stays as it was, and |update|^2 is not finite: by that `control` ends the run.
 // import layout
 // import wide
 // import math
@@ -67,7 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             moments[v_place] = v;
             w_after = kept - step * m / (sqrt(v) / root_correction2 + eps);
         }
-        theta[w_place] = w_after;
+        theta[w_place] = select(w, w_after, is_finite(w_after));
         moments[g_place] = g;
         let change = two_sum(w_after, -w);
         sums[0] = wide_add(sums[0], two_product(w, w));

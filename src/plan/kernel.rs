@@ -72,6 +72,7 @@ macro_rules! kernels {
         flops: $flops:expr $(,)?
     })*) => {
         /// Every kernel. A kernel's file has its contract's name in every backend.
+        #[allow(rustdoc::broken_intra_doc_links, reason = "what stands in brackets are shapes")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Kernel {
             $($(#[doc = $doc])* $variant,)*

@@ -51,12 +51,12 @@ pub const TILE_NEGATIVE: usize = 4;
 pub const TILE_ROWS: usize = 8;
 
 /// 2^-(e_i - e_0) for every sample, e_0 the smallest exponent: the common scale of the raw form, in which the largest
-/// gradients keep theirs.
-pub fn common_scale(exponents: &[u32]) -> Vec<f64> {
-    let smallest = exponents.iter().map(|e| e.cast_signed()).min().unwrap_or(0);
-    exponents
-        .iter()
-        .map(|e| f64::from(smallest - e.cast_signed()).exp2())
+/// gradients keep theirs. Samples without a gradient have no say in it, and scale 0.
+pub fn common_scale(exponents: &[u32], alive: impl Fn(usize) -> bool) -> Vec<f64> {
+    let samples = || exponents.iter().map(|e| e.cast_signed()).enumerate();
+    let smallest = samples().filter(|(k, _)| alive(*k)).map(|(_, e)| e).min().unwrap_or(0);
+    samples()
+        .map(|(k, e)| if alive(k) { f64::from(smallest - e).exp2() } else { 0.0 })
         .collect()
 }
 

@@ -310,8 +310,12 @@ impl Backend {
 
 /// What a case leaves in its buffers, by name, run alone and without comparison.
 pub fn outputs(case: &Case, backend: &Backend) -> Result<BTreeMap<String, Values>> {
-    let contents = case.contents(1, backend.precision);
-    let after = run(case, backend, std::slice::from_ref(&contents))?;
+    outputs_of(case, backend, case.contents(1, backend.precision))
+}
+
+/// The same with these contents.
+pub fn outputs_of(case: &Case, backend: &Backend, contents: Vec<Values>) -> Result<BTreeMap<String, Values>> {
+    let after = run(case, backend, &[contents])?;
     let named = case.buffers.iter().zip(&after[0]);
     Ok(named
         .map(|(b, values)| (b.name.clone(), inner(values, b.arena, b.len)))

@@ -1,5 +1,7 @@
 //! The trainer from end to end: against PyTorch, against itself in other company, and against identities.
 
+#![cfg(feature = "record")]
+
 mod alike;
 mod columns;
 mod identities;

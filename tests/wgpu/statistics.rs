@@ -238,9 +238,10 @@ fn wgpu_sample_norms_and_gram_tile() {
 #[test]
 fn wgpu_batch_statistics() {
     // The logarithms are those of f32; all sums are wide.
-    let cases = [2, 31, 97, 345]
+    // No zero gradients, some, and nothing else.
+    let cases = [1, 2, 31, 97, 345]
         .into_iter()
-        .flat_map(|n| [0, 1].map(|zeros| (n, zeros)));
+        .flat_map(|n| [0, 1, 2].map(|zeros| (n, zeros)));
     run(
         Kernel::BatchStatistics,
         1e-7,
@@ -249,14 +250,17 @@ fn wgpu_batch_statistics() {
             let exponent = exponents(&mut c.random, n);
             let norms = (0..n)
                 .map(|k| {
-                    if zeros == 1 && k % 3 == 0 {
+                    if zeros == 2 || (zeros == 1 && k % 3 == 0) {
                         0.0
                     } else {
                         c.random.real().abs() + 0.01
                     }
                 })
                 .collect();
-            let values = rates(&mut c.random);
+            let mut values = rates(&mut c.random);
+            if zeros == 2 {
+                values[control::MEAN_SQUARE] = 0.0;
+            }
             let norm = c.numbers(Arena::WideScratch, norms);
             let (exponent, scalars) = (c.words(Arena::Words, exponent), c.numbers(Arena::Scalars, values));
             c.call(Kernel::BatchStatistics, &[], &[norm, exponent, scalars], &[n]);
@@ -314,7 +318,7 @@ fn wgpu_control() {
         let mut block = Case::new(0).block();
         block[control::STEP] = step;
         block[control::MAX_STEPS] = 5000;
-        block[control::STOP_AFTER_GROKKING] = 100;
+        block[control::STOP_AFTER_GROKKING] = u32::MAX;
         block[control::WARMUP] = 10;
         for segment in Segment::ALL {
             block[control::every(segment)] = [0, 1, 7, 10][segment.index() % 4];
@@ -341,14 +345,12 @@ fn wgpu_control() {
         (70, 1.0, 1.0, 0.95, 70),
         (4999, 0.98, 0.2, 0.1, 200),
     ] {
-        for grokked in [0, 41] {
+        for (grokked, after) in [(0, 100), (41, 31), (41, u32::MAX - 20)] {
             let mut block = block(step);
             block[control::due(Segment::Evaluate)] = 1;
             block[control::EVALUATIONS] = evaluations;
             block[control::GROKKED] = grokked;
-            if grokked != 0 {
-                block[control::STOP_AFTER_GROKKING] = 31;
-            }
+            block[control::STOP_AFTER_GROKKING] = after;
             let mut scalars = scalars();
             scalars[control::RATES + columns::TRAIN_ACCURACY] = train;
             scalars[control::RATES + columns::TEST_ACCURACY] = test;

@@ -54,7 +54,7 @@ fn begin<T: Real>(block: &mut [u32], settings: &[T], scalars: &mut [T]) {
     let step = block[control::STEP];
     for segment in Segment::ALL {
         let every = block[control::every(segment)];
-        block[control::due(segment)] = u32::from(every > 0 && step % every == 0);
+        block[control::due(segment)] = u32::from(every > 0 && step.is_multiple_of(every));
     }
     // Update t = step + 1 of a linear warm-up has t/warmup of the rate.
     let (t, warmup) = (T::new(f64::from(step) + 1.0), T::new(f64::from(block[control::WARMUP])));
@@ -104,7 +104,9 @@ fn end<T: Real>(block: &mut [u32], row: &[T], history: &mut [T]) {
     let after = u64::from(block[control::STOP_AFTER_GROKKING]);
     let grokked = u64::from(block[control::GROKKED]);
     let done = u64::from(step) + 1;
-    if done >= u64::from(block[control::MAX_STEPS]) {
+    if !row[columns::UPDATE_NORM].value().is_finite() {
+        stop(block, control::ENDED_DIVERGED);
+    } else if done >= u64::from(block[control::MAX_STEPS]) {
         stop(block, control::ENDED_STEPS);
     } else if after != u64::from(u32::MAX) && grokked != 0 && done >= grokked - 1 + after {
         stop(block, control::ENDED_GROKKED);
@@ -113,6 +115,17 @@ fn end<T: Real>(block: &mut [u32], row: &[T], history: &mut [T]) {
 
 /// One call of a phase.
 fn case(name: &str, phase: u32, block: Vec<u32>, loss: f64, mean_square: f64, accuracies: [f64; 2]) -> Case {
+    case_of_update(name, phase, block, [loss, mean_square, 0.5], accuracies)
+}
+
+/// The same with the norm of the update.
+fn case_of_update(
+    name: &str,
+    phase: u32,
+    block: Vec<u32>,
+    [loss, mean_square, update]: [f64; 3],
+    accuracies: [f64; 2],
+) -> Case {
     let settings = filled(control::SETTINGS, |rng| {
         let mut settings: Vec<f64> = rng.normals(control::SETTINGS).into_iter().map(f64::abs).collect();
         (settings[control::LN_BETA1], settings[control::LN_BETA2]) = (0.9f64.ln(), 0.98f64.ln());
@@ -123,6 +136,7 @@ fn case(name: &str, phase: u32, block: Vec<u32>, loss: f64, mean_square: f64, ac
         (scalars[control::BATCH_LOSS], scalars[control::MEAN_SQUARE]) = (loss, mean_square);
         scalars[control::RATES + columns::TRAIN_ACCURACY] = accuracies[0];
         scalars[control::RATES + columns::TEST_ACCURACY] = accuracies[1];
+        scalars[control::RATES + columns::UPDATE_NORM] = update;
         scalars
     });
     let step = block[control::STEP];
@@ -218,6 +232,17 @@ pub fn control() -> Vec<Case> {
         ("no test split", 60, vec![], [1.0, nan]),
     ] {
         cases.push(case(name, 2, with(step, &changes), 1.0, 1.0, accuracies));
+    }
+    for (name, step, changes) in [
+        ("an update that overflowed", 60, vec![]),
+        (
+            "an update that overflowed at the last step",
+            60,
+            vec![(control::MAX_STEPS, 61)],
+        ),
+    ] {
+        let numbers = [1.0, 1.0, nan];
+        cases.push(case_of_update(name, 2, with(step, &changes), numbers, [0.5, 0.1]));
     }
     cases
 }

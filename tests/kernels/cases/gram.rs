@@ -3,7 +3,7 @@
 use gmatrix::backend::Values;
 use gmatrix::plan::{Access, Arena, GRAM_TILE, Kernel};
 
-use super::gradients::unscale;
+use super::gram_sums::scales;
 use super::sites::{Spec, case, gradients, product, sets};
 use crate::case::{Buf, Case, Data, Expected, Oracle};
 use crate::fill::Rng;
@@ -95,8 +95,8 @@ impl Oracle for GramStream {
         let n = g.len();
         let norm = x.real::<T>("norm");
         let exponent = x.words("exponent");
-        let least = exponent.iter().map(|e| e.cast_signed()).min().expect("a sample");
-        let scale = |i: usize| T::new(unscale(exponent[i].wrapping_sub(least.cast_unsigned())));
+        let alive: Vec<bool> = norm.iter().map(|x| *x > T::new(0.0)).collect();
+        let scale = scales::<T>(exponent, &alive);
         let zero = T::new(0.0);
         let side = n.div_ceil(GRAM_TILE);
         let mut tiles = Vec::new();
@@ -107,7 +107,7 @@ impl Oracle for GramStream {
             for i in block(row) {
                 for j in block(column).filter(|j| i < *j) {
                     let k = product(&g[i], &g[j]);
-                    let raw = k * scale(i) * scale(j);
+                    let raw = k * scale[i] * scale[j];
                     tile[0] = tile[0] + raw * raw;
                     tile[8 + i % GRAM_TILE] = tile[8 + i % GRAM_TILE] + raw;
                     let at = 8 + GRAM_TILE + j % GRAM_TILE;

@@ -2,7 +2,6 @@
 
 use gmatrix::plan::{GRAM_TILE, Kernel};
 
-use super::gradients::unscale;
 use crate::case::{Case, Data, Expected, Oracle};
 use crate::fill::{Rng, exponents, filled, poison};
 use crate::numbers::{Real, sum};
@@ -11,13 +10,12 @@ use crate::numbers::{Real, sum};
 const PER_FORM: usize = 8;
 const HEAD: usize = 32;
 
-/// 2^-(e_i - e_0)
-fn scales<T: Real>(exponent: &[u32]) -> Vec<T> {
-    let least = exponent.iter().map(|e| e.cast_signed()).min().unwrap_or(0);
-    exponent
-        .iter()
-        .map(|e| T::new(unscale(e.wrapping_sub(least.cast_unsigned()))))
-        .collect()
+/// 2^-(e_i - e_0), e_0 the smallest exponent of the gradients that are not zero; 0 for those that are.
+pub fn scales<T: Real>(exponent: &[u32], alive: &[bool]) -> Vec<T> {
+    let pairs = || exponent.iter().map(|e| e.cast_signed()).zip(alive);
+    let least = pairs().filter(|(_, alive)| **alive).map(|(e, _)| e).min().unwrap_or(0);
+    let scale = |(e, alive): (i32, &bool)| if *alive { f64::from(least - e).exp2() } else { 0.0 };
+    pairs().map(|pair| T::new(scale(pair))).collect()
 }
 
 /// Gradients `[N, 6]`: one in nine is zero, all lean to one side.
@@ -67,10 +65,11 @@ struct GramForms;
 impl Oracle for GramForms {
     fn run<T: Real>(&self, x: &Data) -> Expected<T> {
         let [n] = x.params();
-        let (gram, scale) = (x.real::<T>("gram"), scales::<T>(x.words("exponent")));
+        let gram = x.real::<T>("gram");
         let (zero, count) = (T::new(0.0), T::new(n as f64));
-        let raw: Vec<T> = (0..n * n).map(|k| gram[k] * scale[k / n] * scale[k % n]).collect();
         let alive: Vec<bool> = (0..n).map(|i| gram[i * n + i] > zero).collect();
+        let scale = scales::<T>(x.words("exponent"), &alive);
+        let raw: Vec<T> = (0..n * n).map(|k| gram[k] * scale[k / n] * scale[k % n]).collect();
         let cosine: Vec<T> = (0..n * n)
             .map(|k| (k / n, k % n))
             .map(|(i, j)| match (alive[i] && alive[j], i == j) {
@@ -138,12 +137,10 @@ struct GramSums;
 impl Oracle for GramSums {
     fn run<T: Real>(&self, x: &Data) -> Expected<T> {
         let [n] = x.params();
-        let (tiles, norm, scale) = (
-            x.real::<T>("tiles"),
-            x.real::<T>("norm"),
-            scales::<T>(x.words("exponent")),
-        );
+        let (tiles, norm) = (x.real::<T>("tiles"), x.real::<T>("norm"));
         let (zero, two, count) = (T::new(0.0), T::new(2.0), T::new(n as f64));
+        let alive: Vec<bool> = norm.iter().map(|x| *x > zero).collect();
+        let scale = scales::<T>(x.words("exponent"), &alive);
         let own: Vec<T> = norm.iter().zip(&scale).map(|(x, c)| *x * *c * *c).collect();
         let mut rows = own.clone();
         for (tile, (i, j)) in tiles.chunks_exact(TILE).zip(tiles_of(n)) {
@@ -155,7 +152,6 @@ impl Oracle for GramSums {
         }
         let head = |place: usize| tiles.chunks_exact(TILE).map(move |tile| tile[place]);
         let total = sum(rows.iter().copied());
-        let alive: Vec<bool> = norm.iter().map(|x| *x > zero).collect();
         let samples = T::new(alive.iter().filter(|a| **a).count() as f64);
         let frobenius2 = two * sum(head(0)) + sum(own.iter().map(|d| *d * *d));
         let centre = |k: usize| {
@@ -217,9 +213,10 @@ pub fn gram_sums() -> Vec<Case> {
     let case = |n: usize| {
         // All three buffers are made of the same gradients, whatever the slot.
         let exponent: Vec<u32> = Rng::new(70).exponents(n);
-        let scale = scales::<f64>(&exponent);
         let g = vectors(&mut Rng::new(71), n);
         let norms: Vec<f64> = g.iter().map(|row| product(row, row)).collect();
+        let alive: Vec<bool> = norms.iter().map(|x| *x > 0.0).collect();
+        let scale = scales::<f64>(&exponent, &alive);
         let tiles = stream(&g, &scale);
         let buffers = vec![
             filled(tiles.len(), move |_| tiles.clone()),

@@ -171,6 +171,9 @@ impl Oracle for UpdateStatistics {
         ] {
             row[column] = sums[k].sqrt();
         }
+        if !sums[2].value().is_finite() {
+            row[columns::UPDATE_NORM] = T::new(f64::NAN);
+        }
         row[columns::TEMPORAL_COSINE] = sums[3] / (sums[1].sqrt() * sums[4].sqrt());
         row[columns::MOMENTUM_COSINE] = sums[5] / (sums[1].sqrt() * sums[6].sqrt());
         Expected::new().with("scalars", scalars)
@@ -178,19 +181,23 @@ impl Oracle for UpdateStatistics {
 }
 
 pub fn update_statistics() -> Vec<Case> {
-    let case = |name: &'static str, zero: &'static [usize], exponent: i32| {
+    let case = |name: &'static str, zero: &'static [usize], exponent: i32, overflows: bool| {
         let sums = filled(7, move |rng| {
             let mut sums: Vec<f64> = (0..7).map(|_| rng.uniform(0.5, 2.0) * 10f64.powi(exponent)).collect();
             zero.iter().for_each(|k| sums[*k] = 0.0);
+            if overflows {
+                sums[2] = f64::INFINITY;
+            }
             sums
         });
         let buffers = vec![sums, normal(control::RATES + columns::PROPERTIES)];
         Case::new(Kernel::UpdateStatistics, name, &[], &[], buffers, UpdateStatistics)
     };
     vec![
-        case("usual", &[], 0),
-        case("tiny: products of norms would underflow", &[], -250),
+        case("usual", &[], 0, false),
+        case("tiny: products of norms would underflow", &[], -250, false),
+        case("an update that overflowed", &[], 0, true),
         // No previous gradient, no momentum: their cosines are null.
-        case("first step", &[3, 4, 5, 6], 0),
+        case("first step", &[3, 4, 5, 6], 0, false),
     ]
 }

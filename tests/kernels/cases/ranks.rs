@@ -1,5 +1,6 @@
 //! Spectra, ranks, and the statistics of a batch.
 
+use gmatrix::backend::Precision;
 use gmatrix::plan::{Kernel, control};
 use gmatrix::stats::columns;
 
@@ -223,8 +224,16 @@ fn eigenvalues(rng: &mut Rng, n: usize, factor: f64) -> Vec<f64> {
     let mut all = Vec::new();
     for form in 0..3 {
         let mut values: Vec<f64> = (0..n).map(|_| 10f64.powf(rng.uniform(-3.0, 1.0))).collect();
-        for k in 0..n / 5 {
-            values[k] = 1e-17 * rng.normal();
+        values[..n / 5].iter_mut().for_each(|v| *v = 1e-17 * rng.normal());
+        if n > 20 {
+            // On both sides of the line below which eigenvalues are rounding errors of either precision.
+            let line = |precision: Precision| 4.0 * n as f64 * precision.epsilon() * 10.0;
+            values[n - 5] = 10.0;
+            for (k, precision) in [Precision::F32, Precision::F64].into_iter().enumerate() {
+                values[n - 2 * k - 1] = 1.2 * line(precision);
+                values[n - 2 * k - 2] = 0.8 * line(precision);
+            }
+            values.iter_mut().for_each(|v| *v = v.min(10.0));
         }
         values.iter_mut().for_each(|v| *v *= factor * (1 + form) as f64);
         values.sort_by(f64::total_cmp);

@@ -144,7 +144,8 @@ fn naive_loss_is_that_of_pytorch() {
         // The point of this arm: how often the label's gradient is absorbed.
         assert_eq!(zeros[0], zeros[1], "label gradients that are exactly zero");
         assert!(zeros[0] > 10);
-        // And it is naive: the accurate loss is far better on the same logits.
+        // And it is naive: on the same logits the accurate loss loses no more than a difference of 60 does when it is
+        // rounded to f32.
         let (accurate, _) = losses(&backend, 0, &logits, &labels);
         let worst = |loss: &[f64]| {
             loss.iter()
@@ -153,7 +154,7 @@ fn naive_loss_is_that_of_pytorch() {
                 .fold(0.0, f64::max)
         };
         assert!(
-            worst(&accurate) < 1e-6 && worst(&found) > 0.5,
+            worst(&accurate) < 4e-6 && worst(&found) > 0.5,
             "{} {}",
             worst(&accurate),
             worst(&found)

@@ -4,3 +4,4 @@ mod courses;
 mod digits;
 mod parts;
 mod spectra;
+mod zeros;

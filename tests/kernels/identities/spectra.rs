@@ -112,9 +112,8 @@ fn rank_statistics_nulls_are_what_random_directions_give() {
         let mut rng = Rng::new((n + parameters) as u64);
         let norms: Vec<f64> = rng.normals(n).into_iter().map(|x| (sd * x).exp()).collect();
         let backend = &backends(Kernel::Spectrum, None)[0];
-        const DRAWS: usize = 20;
-        let mut found = [[0.0; DRAWS]; 2];
-        for draw in 0..DRAWS {
+        let mut found = [Vec::new(), Vec::new()];
+        for _ in 0..20 {
             let rows: Vec<Vec<f64>> = norms
                 .iter()
                 .map(|norm| {
@@ -126,14 +125,15 @@ fn rank_statistics_nulls_are_what_random_directions_give() {
             let product = |i: usize, j: usize| rows[i].iter().zip(&rows[j]).map(|(x, y)| x * y).sum::<f64>();
             let gram = (0..n * n).map(|k| product(k / n, k % n)).collect();
             let values: Vec<f64> = eigenvalues(backend, gram).into_iter().map(|l| l.max(0.0)).collect();
-            found[0][draw] = entropy_rank(values.iter().map(|l| l.sqrt()));
-            found[1][draw] = entropy_rank(values.iter().copied());
+            found[0].push(entropy_rank(values.iter().map(|l| l.sqrt())));
+            found[1].push(entropy_rank(values.iter().copied()));
         }
         let squares: Vec<f64> = norms.iter().map(|x| x * x).collect();
         for backend in backends(Kernel::RankStatistics, None) {
             for (null, draws) in nulls(&backend, &squares, parameters).into_iter().zip(&found) {
-                let mean = draws.iter().sum::<f64>() / DRAWS as f64;
-                let spread = (draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / DRAWS as f64).sqrt();
+                let count = draws.len() as f64;
+                let mean = draws.iter().sum::<f64>() / count;
+                let spread = (draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
                 // The closed form is of second order; where P is below 16 n, one draw stands for all.
                 let bound = 0.005 * mean + 4.0 * spread;
                 assert!(

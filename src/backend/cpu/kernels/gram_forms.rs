@@ -3,7 +3,8 @@
 //! in 0 gram [N, N]   in 1 exponent [N]   out 2 forms [3, N, N]   out 3 sums [32 + 3 N], see `plan::layout`   params n
 //! order: rows in parallel, columns ascending; then rows ascending, all in f64
 //!
-//! raw K_ij 2^-(e_i - e_0) - (e_j - e_0); cosine K_ij/sqrt(K_ii K_jj), zero rows for zero gradients;
+//! raw K_ij 2^-((e_i - e_0) + (e_j - e_0)), e_0 the smallest exponent of the gradients that are not zero;
+//! cosine K_ij/sqrt(K_ii K_jj), zero rows for zero gradients;
 //! centred K_ij - r_i/n - r_j/n + s/n^2 with row sums r and total s.
 
 use rayon::prelude::*;
@@ -26,7 +27,7 @@ struct RowSums {
 pub fn run<S: Scalar>(args: &Args<S>) {
     let [n] = args.params();
     let gram = args.real("gram");
-    let scale = common_scale(args.word("exponent"));
+    let scale = common_scale(args.word("exponent"), |k| gram[k * n + k] > S::ZERO);
     let sums = args.wide_mut("sums");
     sums.fill(0.0);
     let (head, diagonals) = sums.split_at_mut(HEAD);

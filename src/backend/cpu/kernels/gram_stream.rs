@@ -25,7 +25,7 @@ pub fn run<S: Scalar>(args: &Args<S>) {
         sites: SiteEntry::read(args.word("sites")),
     };
     let norm = args.wide("norm");
-    let scale = common_scale(args.word("exponent"));
+    let scale = common_scale(args.word("exponent"), |k| norm[k] > 0.0);
     let inverse: Vec<f64> = norm.iter().map(|x| if *x > 0.0 { 1.0 / x.sqrt() } else { 0.0 }).collect();
     args.wide_mut("tiles")
         .par_chunks_exact_mut(TILE)

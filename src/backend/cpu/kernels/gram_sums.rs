@@ -16,7 +16,7 @@ use crate::plan::GRAM_TILE;
 pub fn run<S: Scalar>(args: &Args<S>) {
     let [n] = args.params();
     let norm = args.wide("norm");
-    let scale = common_scale(args.word("exponent"));
+    let scale = common_scale(args.word("exponent"), |k| norm[k] > 0.0);
     let sums = args.wide_mut("sums");
     sums.fill(0.0);
     let (head, diagonals) = sums.split_at_mut(HEAD);
