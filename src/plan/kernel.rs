@@ -122,7 +122,7 @@ kernels! {
         items: |p| p[0].into(),
         flops: no_flops,
     }
-    /// out[plane, i] = source[plane, indices[i]]: tokens and labels of a batch.
+    /// `out[plane, i]` = `source[plane, indices[i]]`: tokens and labels of a batch.
     GatherWords = "gather_words" {
         bindings: [read("indices", Word), read("source", Word), write("out", Word)],
         params: [planes, n, batch],
@@ -130,7 +130,7 @@ kernels! {
         items: |p| product(p, &[0, 2]),
         flops: no_flops,
     }
-    /// out[i, :] = source[indices[i], :]: real inputs of a batch.
+    /// `out[i, :]` = `source[indices[i], :]`: real inputs of a batch.
     GatherReals = "gather_reals" {
         bindings: [read("indices", Word), read("source", Real), write("out", Real)],
         params: [batch, width],
@@ -138,7 +138,7 @@ kernels! {
         items: |p| product(p, &[0, 1]),
         flops: no_flops,
     }
-    /// Looks up token ids [T, N] in a table [V, d]: out row (n, t) = table[id + t * id_step] (+ position[t]), rows
+    /// Looks up token ids `[T, N]` in a table `[V, d]`: out row (n, t) = `table[id + t * id_step]` (+ `position[t]`), rows
     /// spread by stride_n and stride_t; with SUM, out row n is the sum over t.
     Embed = "embed" {
         bindings: [
@@ -149,7 +149,7 @@ kernels! {
         items: |p| product(p, &[0, 1]),
         flops: |p| product(p, &[0, 1, 2]),
     }
-    /// The dense product: out [m, n] = a [m, k] b [k, n] (b transposed: [n, k]) (+ bias [n]) (+ residual [m, n])
+    /// The dense product: out `[m, n]` = a `[m, k]` b `[k, n]` (b transposed: `[n, k]`) (+ bias `[n]`) (+ residual `[m, n]`)
     /// (+ out).
     Matmul = "matmul" {
         bindings: [
@@ -185,7 +185,7 @@ kernels! {
         items: |p| p[0].into(),
         flops: |p| p[0].into(),
     }
-    /// Layer normalisation of rows [rows, d]: normal = (x - mean)/sqrt(var + 1e-5), out = normal * gain + shift.
+    /// Layer normalisation of rows `[rows, d]`: normal = (x - mean)/sqrt(var + 1e-5), out = normal * gain + shift.
     LayerNorm = "layer_norm" {
         bindings: [
             read("input", Real), read("gain", Real), read("shift", Real), write("normal", Real),
@@ -207,7 +207,7 @@ kernels! {
         items: |p| p[0].into(),
         flops: |p| 8 * product(p, &[0, 1]),
     }
-    /// Per-sample gradients of gain and shift: sum over t of normal * cotangent, and of cotangent; [T, N, d] to [N, d].
+    /// Per-sample gradients of gain and shift: sum over t of normal * cotangent, and of cotangent; `[T, N, d]` to `[N, d]`.
     LayerNormSamples = "layer_norm_samples" {
         bindings: [read("cotangent", Real), read("normal", Real), write("gain", Real), write("shift", Real)],
         params: [n, t, d],
@@ -215,8 +215,8 @@ kernels! {
         items: |p| product(p, &[0, 2]),
         flops: |p| 3 * product(p, &[0, 1, 2]),
     }
-    /// Causal attention, scaled by 1/sqrt(d_head): q [Tq, N, d] for the last Tq of T positions, kv [T, N, 2d];
-    /// pattern [N, heads, Tq, T], out [Tq, N, d].
+    /// Causal attention, scaled by 1/sqrt(d_head): q `[Tq, N, d]` for the last Tq of T positions, kv `[T, N, 2d]`;
+    /// pattern `[N, heads, Tq, T]`, out `[Tq, N, d]`.
     Attention = "attention" {
         bindings: [read("q", Real), read("kv", Real), write("pattern", Real), write("out", Real)],
         params: [n, t, tq, heads, d_head],
@@ -259,7 +259,7 @@ kernels! {
         items: |p| p[0].into(),
         flops: |p| 6 * product(p, &[0, 1]),
     }
-    /// Gradient of a weight [d_in, d_out] (and bias): sum over rows of 2^-exponent[row mod n] a b / divisor; with
+    /// Gradient of a weight `[d_in, d_out]` (and bias): sum over rows of 2^-`exponent[row mod n]` a b / divisor; with
     /// ACCUMULATE added to what is there.
     WeightGradient = "weight_gradient" {
         bindings: [
@@ -271,7 +271,7 @@ kernels! {
         items: |p| product(p, &[2, 3]),
         flops: |p| 2 * product(p, &[0, 2, 3]),
     }
-    /// Gradient of an embedding table [rows, d]: row id + t * id_step collects 2^-exponent[n] b(n, t) / divisor.
+    /// Gradient of an embedding table `[rows, d]`: row id + t * id_step collects 2^-`exponent[n]` b(n, t) / divisor.
     EmbedBackward = "embed_backward" {
         bindings: [read("b", Real), read("ids", Word), read("exponent", Word), update("table", Real)],
         params: [n, t, d, stride_n, stride_t, id_step, rows, divisor],
@@ -279,7 +279,7 @@ kernels! {
         items: |p| product(p, &[6, 2]),
         flops: |p| 2 * product(p, &[0, 1, 2]),
     }
-    /// out [planes, d] = sum over n of 2^-exponent[n] x(plane, n) / divisor, rows spread by stride_n and stride_t.
+    /// out `[planes, d]` = sum over n of 2^-`exponent[n]` x(plane, n) / divisor, rows spread by stride_n and stride_t.
     ColumnSums = "column_sums" {
         bindings: [read("x", Real), read("exponent", Word), update("out", Real)],
         params: [n, planes, d, stride_n, stride_t, divisor],
@@ -287,7 +287,7 @@ kernels! {
         items: |p| product(p, &[1, 2]),
         flops: |p| 2 * product(p, &[0, 1, 2]),
     }
-    /// Sum of losses / total and hits / total: out [2]; with ACCUMULATE added to what is there.
+    /// Sum of losses / total and hits / total: out `[2]`; with ACCUMULATE added to what is there.
     LossMean = "loss_mean" {
         bindings: [read("loss", Real), read("hit", Word), update("out", Wide)],
         params: [n, total],
@@ -295,7 +295,7 @@ kernels! {
         items: one,
         flops: |p| 2 * u64::from(p[0]),
     }
-    /// partial [blocks] = dot products of blocks of 16,384 elements of x and y.
+    /// partial `[blocks]` = dot products of blocks of 16,384 elements of x and y.
     Dot = "dot" {
         bindings: [read("x", Real), read("y", Real), write("partial", Wide)],
         params: [len],
@@ -303,7 +303,7 @@ kernels! {
         items: |p| u64::from(p[0]).div_ceil(BLOCK as u64),
         flops: |p| 2 * u64::from(p[0]),
     }
-    /// out [width] = sums of the rows of partial [rows, width], in order.
+    /// out `[width]` = sums of the rows of partial `[rows, width]`, in order.
     SumRows = "sum_rows" {
         bindings: [read("partial", Wide), write("out", Wide)],
         params: [rows, width],
@@ -311,8 +311,8 @@ kernels! {
         items: |p| p[1].into(),
         flops: |p| product(p, &[0, 1]),
     }
-    /// One update of the weights. moments [3, P]: m, v, previous gradient. spans: ends and group of each tensor.
-    /// partial [blocks, 7]: |theta|^2, |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2.
+    /// One update of the weights. moments `[3, P]`: m, v, previous gradient. spans: ends and group of each tensor.
+    /// partial `[blocks, 7]`: |theta|^2, |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2.
     /// OPTIMIZER 0 sgd, 1 momentum, 2 adam (coupled L2), 3 adamw.
     Optimizer = "optimizer" {
         bindings: [
@@ -332,7 +332,7 @@ kernels! {
         items: one,
         flops: no_flops,
     }
-    /// norm [N] = squared norm of every sample's gradient over all sites, as scaled (true value: 2^(-2 exponent)).
+    /// norm `[N]` = squared norm of every sample's gradient over all sites, as scaled (true value: 2^(-2 exponent)).
     SampleNorms = "sample_norms" {
         bindings: [
             read("activations", Real), read("cotangents", Real), read("ids", Word), read("sites", Word),
@@ -360,7 +360,7 @@ kernels! {
         items: |p| product(p, &[0, 2]),
         flops: |p| 2 * product(p, &[0, 1, 2, 3]),
     }
-    /// The Gram matrix K [N, N] of the per-sample gradients, as scaled: all sites for one tile of (i, j), tiles i <= j.
+    /// The Gram matrix K `[N, N]` of the per-sample gradients, as scaled: all sites for one tile of (i, j), tiles i <= j.
     GramTile = "gram_tile" {
         bindings: [
             read("activations", Real), read("cotangents", Real), read("ids", Word), read("sites", Word),
@@ -382,7 +382,7 @@ kernels! {
         items: tiles,
         flops: no_flops,
     }
-    /// From K as scaled: the matrices raw, cosine and centred [3, N, N] on a common scale, and their sums.
+    /// From K as scaled: the matrices raw, cosine and centred `[3, N, N]` on a common scale, and their sums.
     GramForms = "gram_forms" {
         bindings: [read("gram", Real), read("exponent", Word), write("forms", Wide), write("sums", Wide)],
         params: [n],
@@ -400,7 +400,7 @@ kernels! {
         items: one,
         flops: |p| 20 * u64::from(p[0]),
     }
-    /// Eigenvalues of symmetric matrices [matrices, N, N], ascending: out [matrices, N].
+    /// Eigenvalues of symmetric matrices `[matrices, N, N]`, ascending: out `[matrices, N]`.
     Spectrum = "spectrum" {
         bindings: [read("forms", Wide), write("eigenvalues", Wide)],
         params: [matrices, n],
@@ -416,7 +416,7 @@ kernels! {
         items: one,
         flops: |p| 20 * product(p, &[0, 0]),
     }
-    /// gradients [1 + K, P]: the step's, then one per property. partial [blocks, K * K + 4 K]: products of the property
+    /// gradients `[1 + K, P]`: the step's, then one per property. partial `[blocks, K * K + 4 K]`: products of the property
     /// gradients with each other, then of each with the selection, lagged, noise and decay parts of the coming update;
     /// row `full` of gradients is the mean gradient over the whole training split.
     Decompose = "decompose" {
@@ -429,7 +429,7 @@ kernels! {
         items: |p| u64::from(p[0]).div_ceil(BLOCK as u64),
         flops: |p| 2 * u64::from(p[0]) * (product(p, &[2, 2]) + 4 * u64::from(p[2])),
     }
-    /// out [1] = sum over samples of (after - before) / divisor, or of after / divisor without BEFORE; with ACCUMULATE
+    /// out `[1]` = sum over samples of (after - before) / divisor, or of after / divisor without BEFORE; with ACCUMULATE
     /// added to what is there.
     Difference = "difference" {
         bindings: [when(read("before", Real), "BEFORE"), read("after", Real), update("out", Wide)],
@@ -438,7 +438,7 @@ kernels! {
         items: one,
         flops: |p| 2 * u64::from(p[0]),
     }
-    /// partial [blocks] of half the change of |theta|^2, (after - before)(after + before)/2; of half of it without BEFORE.
+    /// partial `[blocks]` of half the change of |theta|^2, (after - before)(after + before)/2; of half of it without BEFORE.
     HalfNormChange = "half_norm_change" {
         bindings: [when(read("before", Real), "BEFORE"), read("after", Real), write("partial", Wide)],
         params: [len],
