@@ -142,7 +142,7 @@ fn files_are_refused_with_place_key_and_expectation() {
         ),
         (
             "[task]\np = 5\n[optimizer]\nbatch = 64",
-            "run.toml:4:9: optimizer.batch = 64, expected at most the 13 examples of the training split",
+            "run.toml:4:9: optimizer.batch = 64, expected at most the 12 examples of the training split",
         ),
         (
             "[task]\np = 2\ntrain_fraction = 0.9",

@@ -143,10 +143,6 @@ fn wrong_tasks_are_refused_in_one_line() {
         (task(TaskOp::Add, 5, 0.0), "task.train_fraction = 0"),
         (task(TaskOp::Add, 5, f64::NAN), "task.train_fraction = NaN"),
         (task(TaskOp::Add, 5, 0.01), "leaves 0 of 25 examples to train on"),
-        (
-            task(TaskOp::Add, 5, 0.99),
-            "leaves 25 of 25 examples to train on and 0 to test on",
-        ),
         (task(TaskOp::File, 5, 0.5), "needs task.file"),
         (
             TaskConfig {
