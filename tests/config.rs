@@ -145,8 +145,8 @@ fn files_are_refused_with_place_key_and_expectation() {
             "run.toml:4:9: optimizer.batch = 64, expected at most the 12 examples of the training split",
         ),
         (
-            "[task]\np = 2\ntrain_fraction = 0.9",
-            "run.toml:3:18: task.train_fraction = 0.9 leaves 4 of 4 examples to train on and 0 to test on, expected at least one each",
+            "[task]\np = 2\ntrain_fraction = 0.2",
+            "run.toml:3:18: task.train_fraction = 0.2 leaves 0 of 4 examples to train on and 4 to test on, expected at least one each",
         ),
         (
             "[task]\nop = \"file\"",
