@@ -169,7 +169,17 @@ impl RunDirectory {
             .write(true)
             .open(&lock_path)
             .map_err(|e| Error::io(&lock_path, format!("cannot be written: {e}")))?;
-        match lock.try_lock() {
+        // A process that is just being started holds copies of its parent's locks until it has begun: such a lock goes
+        // away within moments, and only one that stays means another run.
+        let mut locked = lock.try_lock();
+        for _ in 0..25 {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            locked = lock.try_lock();
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::io(path, "is in use by another gmatrix process")),
             // Some network file systems have no locks; the run is worth more than the guard.
