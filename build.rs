@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::{fs, process};
 
-const CONTRACTS: &str = "src/plan/kernel.rs";
+const CONTRACTS: &str = "src/plan/kernel";
 const CPU: &str = "src/backend/cpu/kernels";
 const SHADERS: &str = "shaders";
 const MANIFEST: &str = "src/backend/wgpu/manifest.rs";
@@ -13,7 +13,10 @@ fn main() {
     for path in ["build.rs", CONTRACTS, CPU, SHADERS, MANIFEST] {
         println!("cargo:rerun-if-changed={path}");
     }
-    let kernels = names(CONTRACTS, " = \"", "\" {");
+    let kernels: BTreeSet<String> = stems(CONTRACTS, "rs")
+        .iter()
+        .flat_map(|area| names(&format!("{CONTRACTS}/{area}.rs"), " = \"", "\" {"))
+        .collect();
     // Its lines read: Variant "name" |parameters| groups;
     let shaders = names(MANIFEST, " \"", "\" |");
     let files = stems(SHADERS, "wgsl");

@@ -1,0 +1,53 @@
+//! The optimiser, and what its update does to properties.
+
+use super::BLOCK;
+use super::parts::{choice, no_flops, one, product, read, update, write};
+use crate::plan::buffer::Element::{Real, Wide, Word};
+
+contracts! {
+    /// One update of the weights. moments `[3, P]`: m, v, previous gradient. spans: ends and group of each tensor.
+    /// partial `[blocks, 7]`: |theta|^2, |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2.
+    /// OPTIMIZER 0 sgd, 1 momentum, 2 adam (coupled L2), 3 adamw.
+    OPTIMIZER = "optimizer" {
+        bindings: [
+            update("theta", Real), read("gradient", Real), update("moments", Real), read("scalars", Wide),
+            read("spans", Word), write("partial", Wide),
+        ],
+        params: [len, tensors],
+        constants: [choice("OPTIMIZER", &[0, 1, 2, 3])],
+        items: |p| u64::from(p[0]).div_ceil(BLOCK as u64),
+        flops: |p| 30 * u64::from(p[0]),
+    }
+    /// Norms of the step's vectors and their cosines, from the optimiser's sums.
+    UPDATE_STATISTICS = "update_statistics" {
+        bindings: [read("sums", Wide), update("scalars", Wide)],
+        params: [],
+        constants: [],
+        items: one,
+        flops: no_flops,
+    }
+    /// gradients `[1 + K, P]`: the step's, then one per property. partial `[blocks, K * K + 4 K]`: products of the property
+    /// gradients with each other, then of each with the selection, lagged, noise and decay parts of the coming update;
+    /// row `full` of gradients is the mean gradient over the whole training split.
+    DECOMPOSE = "decompose" {
+        bindings: [
+            read("gradients", Real), read("theta", Real), read("moments", Real), read("scalars", Wide),
+            read("spans", Word), write("partial", Wide),
+        ],
+        params: [len, tensors, properties, full],
+        constants: [choice("OPTIMIZER", &[0, 1, 2, 3])],
+        items: |p| u64::from(p[0]).div_ceil(BLOCK as u64),
+        flops: |p| 2 * u64::from(p[0]) * (product(p, &[2, 2]) + 4 * u64::from(p[2])),
+    }
+    /// Predicted and measured changes, their parts, and the ledger, into the row.
+    LEDGER = "ledger" {
+        bindings: [
+            read("products", Wide), read("change", Wide), read("value", Wide), update("ledger", Wide),
+            update("scalars", Wide),
+        ],
+        params: [properties],
+        constants: [],
+        items: |p| p[0].into(),
+        flops: no_flops,
+    }
+}
