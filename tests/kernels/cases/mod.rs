@@ -79,7 +79,9 @@ macro_rules! conformance {
 
         #[test]
         fn every_kernel_has_a_test() {
-            assert_eq!(Kernel::ALL, &[$(Kernel::$kernel),*]);
+            let mut tested = [$(Kernel::$kernel),*];
+            tested.sort();
+            assert_eq!(Kernel::ALL, tested);
         }
     };
 }
