@@ -5,11 +5,13 @@ mod init;
 mod layout;
 mod mlp;
 mod network;
+mod parts;
 mod shape;
 mod transformer;
 pub mod weights;
 
 pub use init::initial_weights;
 pub use layout::{External, Layout, Tensor, TensorGroup};
-pub use network::{Batch, Forward, Network};
+pub use network::{Forward, Network};
+pub use parts::Batch;
 pub use shape::{Activation, MlpShape, ModelShape, Norm, TransformerShape};
