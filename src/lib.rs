@@ -102,6 +102,7 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod error;
+mod files;
 pub mod loss;
 pub mod measure;
 pub mod model;
@@ -114,6 +115,7 @@ pub mod report;
 pub mod stats;
 pub mod task;
 mod tensor_file;
+pub mod tensors;
 pub mod trainer;
 
 pub use error::{Error, ErrorKind, Result};

@@ -208,7 +208,7 @@ fn gradients(shape: &ModelShape, weights: &[f64], examples: &Examples, request: 
     });
     Ok(TensorSet {
         tensors: tensors.collect(),
-        metadata: shape_metadata(shape).into_iter().collect(),
+        metadata: shape_metadata(shape),
     })
 }
 

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::info::{self, RunInfo};
 use super::row::MetricsRow;
-use super::tensors::TensorSet;
-use super::{files, listing, metrics};
+use super::{listing, metrics};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files;
+use crate::tensors::TensorSet;
 
 /// Name of the complete configuration.
 const CONFIG: &str = "config.toml";

@@ -1,4 +1,4 @@
-//! The attention of a block. K and V share their input and therefore one matrix.
+//! The attention of a block. K and V share their input and therefore one matrix (and one bias).
 
 use super::block::Pass;
 use super::norm::{Normed, denormalise, normalise};
@@ -28,16 +28,19 @@ impl Pass<'_> {
         let z = self.saved(builder, "z", &[queries, n, d]);
         let middle = self.saved(builder, "middle", &[queries, n, d]);
 
-        let plain = Product::default();
+        let product = |bias: &str| Product {
+            bias: self.shape.attention_biases.then(|| self.weight(bias)),
+            ..Product::default()
+        };
         let input = normalise(self.net, self.shape, builder, &self.name("ln1"), x, t * n);
         let asked = self.slab(input.out);
         builder.op(
             self.name("attn.q"),
-            vec![plain.call(asked, self.weight("attn.W_Q"), q, [queries * n, d, d])],
+            vec![product("attn.b_Q").call(asked, self.weight("attn.W_Q"), q, [queries * n, d, d])],
         );
         builder.op(
             self.name("attn.kv"),
-            vec![plain.call(input.out, self.weight("attn.W_KV"), kv, [t * n, d, 2 * d])],
+            vec![product("attn.b_KV").call(input.out, self.weight("attn.W_KV"), kv, [t * n, d, 2 * d])],
         );
         builder.op(
             self.name("attn"),
@@ -50,7 +53,7 @@ impl Pass<'_> {
         );
         let onto = Product {
             residual: Some(self.slab(x)),
-            ..plain
+            ..product("attn.b_O")
         };
         builder.op(
             self.name("attn.out"),
@@ -84,7 +87,8 @@ impl Pass<'_> {
             transpose: true,
             ..Product::default()
         };
-        sites.push(self.site("attn.W_O", None, (saved.z, d_middle), queries, (d, d)));
+        let bias = |name: &'static str| self.shape.attention_biases.then_some(name);
+        sites.push(self.site("attn.W_O", bias("attn.b_O"), (saved.z, d_middle), queries, (d, d)));
         builder.op(
             self.name("attn.out.backward"),
             vec![back.call(d_middle, self.weight("attn.W_O"), dz, [queries * n, d, d])],
@@ -99,8 +103,8 @@ impl Pass<'_> {
             )],
         );
         let asked = self.slab(saved.input.out);
-        sites.push(self.site("attn.W_Q", None, (asked, dq), queries, (d, d)));
-        sites.push(self.site("attn.W_KV", None, (saved.input.out, dkv), t, (d, 2 * d)));
+        sites.push(self.site("attn.W_Q", bias("attn.b_Q"), (asked, dq), queries, (d, d)));
+        sites.push(self.site("attn.W_KV", bias("attn.b_KV"), (saved.input.out, dkv), t, (d, 2 * d)));
         let onto = Product {
             accumulate: true,
             residual: saved.input.norm.is_none().then_some(d_middle),

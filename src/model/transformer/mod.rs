@@ -47,7 +47,11 @@ pub(super) fn forward(
     let last = normalise(net, shape, builder, "ln_final", x, n);
     let classes = shape.d_vocab_out;
     let logits = builder.buffer(Arena::Scratch, "logits", &[n, classes]);
-    let unembed = Product::default().call(last.out, net.view("unembed.W_U"), logits, [n, d, classes]);
+    let plain = Product {
+        bias: shape.unembed_bias.then(|| net.view("unembed.b_U")),
+        ..Product::default()
+    };
+    let unembed = plain.call(last.out, net.view("unembed.W_U"), logits, [n, d, classes]);
     builder.op("unembed", vec![unembed]);
     (logits, Saved { blocks, last })
 }
@@ -62,7 +66,13 @@ pub(super) fn backward(
     cotangent: View,
 ) -> Vec<Site> {
     let (n, d, classes) = (batch.n, shape.d_model, shape.d_vocab_out);
-    let mut sites = vec![net.linear("unembed.W_U", None, (saved.last.out, cotangent), (n, 1), (d, classes))];
+    let mut sites = vec![net.linear(
+        "unembed.W_U",
+        shape.unembed_bias.then_some("unembed.b_U"),
+        (saved.last.out, cotangent),
+        (n, 1),
+        (d, classes),
+    )];
     let mut dx = builder.buffer(Arena::Cotangents, "d_final", &[n, d]);
     let back = Product {
         transpose: true,

@@ -9,7 +9,7 @@ mod write;
 
 pub use infer::Overrides;
 pub use read::read_weights;
-pub use write::{NamedTensor, WeightType, shape_metadata, to_tensors, write_weights};
+pub use write::{WeightType, shape_metadata, to_tensors, write_weights};
 
 /// Metadata key of the shape.
 const CONFIG_KEY: &str = "config";
