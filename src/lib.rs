@@ -112,6 +112,7 @@ pub mod random;
 pub mod record;
 #[cfg(feature = "report")]
 pub mod report;
+pub mod sites;
 pub mod stats;
 pub mod task;
 mod tensor_file;

@@ -1,6 +1,7 @@
 //! Networks: their shapes, their parameters in one flat arena, and the ops of their forward and backward passes.
 
 mod from_config;
+mod gradient;
 mod init;
 mod layout;
 mod mlp;
@@ -10,6 +11,7 @@ mod shape;
 mod transformer;
 pub mod weights;
 
+pub(crate) use gradient::gradient;
 pub use init::initial_weights;
 pub use layout::{External, Layout, Tensor, TensorGroup};
 pub use network::{Forward, Network};

@@ -1,10 +1,11 @@
-//! A network in a plan: its parameters, its passes by architecture, gradients from sites.
+//! A network in a plan: its parameters and its passes by architecture.
 
+use super::gradient::gradient;
 use super::layout::Layout;
 use super::parts::{Batch, Weights};
 use super::shape::ModelShape;
 use super::{mlp, transformer};
-use crate::plan::{Arena, Kernel, PlanBuilder, Site, SiteKind, View, call};
+use crate::plan::{Arena, PlanBuilder, Site, View};
 
 /// A network whose parameters lie in a buffer of a plan.
 #[derive(Debug, Clone)]
@@ -85,54 +86,7 @@ impl Network {
         divisor: usize,
         accumulate: bool,
     ) {
-        let n = exponent.len();
-        for site in sites {
-            let weight = site.weight.expect("sites of a network name their weight");
-            let tensor = &self.layout.tensors[weight];
-            let to = out.part(tensor.offset, tensor.len());
-            let accumulate = ("ACCUMULATE", u32::from(accumulate));
-            let b = site.b;
-            let gradient = match (site.kind, site.a) {
-                (SiteKind::Linear | SiteKind::LinearBias, Some(a)) => {
-                    let mut bindings = vec![a.view, b.view, exponent, to];
-                    if let Some(bias) = site.bias {
-                        let tensor = &self.layout.tensors[bias];
-                        bindings.push(out.part(tensor.offset, tensor.len()));
-                    }
-                    call(
-                        Kernel::WeightGradient,
-                        &[("BIAS", u32::from(site.bias.is_some())), accumulate],
-                        &bindings,
-                        &[site.positions * n, n, site.d_in, site.d_out, divisor],
-                    )
-                }
-                (SiteKind::Embedding, _) => {
-                    let (ids, id_step) = site.ids.expect("embeddings have ids");
-                    call(
-                        Kernel::EmbedBackward,
-                        &[accumulate],
-                        &[b.view, ids, exponent, to],
-                        &[
-                            n,
-                            site.positions,
-                            site.d_out,
-                            b.stride_n,
-                            b.stride_t,
-                            id_step,
-                            tensor.rows,
-                            divisor,
-                        ],
-                    )
-                }
-                _ => call(
-                    Kernel::ColumnSums,
-                    &[accumulate],
-                    &[b.view, exponent, to],
-                    &[n, site.positions, site.d_out, b.stride_n, b.stride_t, divisor],
-                ),
-            };
-            builder.op(format!("{}.gradient", site.name), vec![gradient]);
-        }
+        gradient(builder, &self.layout, sites, exponent, out, divisor, accumulate);
     }
 
     fn weights(&self) -> Weights<'_> {

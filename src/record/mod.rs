@@ -52,7 +52,7 @@ pub use crate::tensors::{Dtype, Element, NamedTensor, TensorSet};
 pub use row::{EndReason, Ended, MetricsRow};
 #[cfg(feature = "record")]
 pub use {
-    directory::{Checkpoint, Resumed, RunDirectory, Unfinished},
+    directory::{Checkpoint, Resumed, RunDirectory, Unfinished, newest_weights},
     info::{RunInfo, Timings, read_run_info},
     metrics::{MetricsTable, read_metrics},
     session::{Chunk, Observer, Run, record},
