@@ -102,6 +102,7 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod error;
+mod files;
 pub mod loss;
 pub mod measure;
 pub mod model;
@@ -111,9 +112,11 @@ pub mod random;
 pub mod record;
 #[cfg(feature = "report")]
 pub mod report;
+pub mod sites;
 pub mod stats;
 pub mod task;
 mod tensor_file;
+pub mod tensors;
 pub mod trainer;
 
 pub use error::{Error, ErrorKind, Result};

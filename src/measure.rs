@@ -237,7 +237,7 @@ fn named_scalars(row: &[f64], weights: &[f64]) -> BTreeMap<String, Option<f64>> 
 }
 
 /// K freed of the samples' scales.
-fn unscaled(gram: &[f64], exponents: &[u32]) -> Vec<f64> {
+pub(crate) fn unscaled(gram: &[f64], exponents: &[u32]) -> Vec<f64> {
     let n = exponents.len();
     let scale: Vec<f64> = exponents.iter().map(|e| -f64::from(e.cast_signed())).collect();
     (0..n * n)
@@ -245,21 +245,21 @@ fn unscaled(gram: &[f64], exponents: &[u32]) -> Vec<f64> {
         .collect()
 }
 
-fn id(view: View) -> BufferId {
+pub(crate) fn id(view: View) -> BufferId {
     match view {
         View::Part { buffer, .. } => buffer,
         View::Whole(_) => unreachable!("buffer() makes parts"),
     }
 }
 
-fn numbers(executor: &mut dyn Executor, view: View) -> Result<Vec<f64>> {
+pub(crate) fn numbers(executor: &mut dyn Executor, view: View) -> Result<Vec<f64>> {
     match executor.download(0, id(view))? {
         Values::Numbers(numbers) => Ok(numbers),
         Values::Words(_) => Err(Error::device("a buffer of numbers holds words")),
     }
 }
 
-fn words(executor: &mut dyn Executor, view: View) -> Result<Vec<u32>> {
+pub(crate) fn words(executor: &mut dyn Executor, view: View) -> Result<Vec<u32>> {
     match executor.download(0, id(view))? {
         Values::Words(words) => Ok(words),
         Values::Numbers(_) => Err(Error::device("a buffer of words holds numbers")),

@@ -53,6 +53,11 @@ impl<'a> TensorFile<'a> {
         self.metadata.get(key).map(String::as_str)
     }
 
+    /// Names of all metadata keys.
+    pub(crate) fn metadata_keys(&self) -> impl Iterator<Item = &str> {
+        self.metadata.keys().map(String::as_str)
+    }
+
     /// Names of all tensors, sorted.
     pub(crate) fn names(&self) -> Vec<&str> {
         let mut names = self.tensors.names();

@@ -36,8 +36,6 @@ fn cases() -> Vec<Case> {
         .collect();
     dirs.sort();
     assert!(dirs.len() >= 20, "the fixtures are missing");
-    // Attention biases are no parameters yet; tests/weights.rs pins that they are refused.
-    dirs.retain(|dir| !dir.ends_with("transformer_1l_relu_biases"));
     dirs.iter().map(|dir| case(dir)).collect()
 }
 
@@ -311,8 +309,7 @@ fn ntcov_agrees() {
     }
 }
 
-/// Logits and losses by TransformerLens in f64, of files as it writes them. Its Gram matrix holds biases that are no
-/// parameters here.
+/// Logits, losses and the Gram matrix by TransformerLens in f64, of files as it writes them, biases included.
 #[test]
 fn transformer_lens_agrees() {
     for (name, activation) in [
@@ -330,9 +327,15 @@ fn transformer_lens_agrees() {
                 loss: LossKind::CrossEntropy,
                 properties: Vec::new(),
                 spectrum: false,
-                gram: false,
+                gram: true,
             };
             let found = measure(&shape, &weights, &examples, &request).unwrap();
+            let gram: Vec<f64> = file.get("gram").unwrap().elements().unwrap();
+            let n = examples.n;
+            let scale = |k: usize| (gram[k / n * (n + 1)] * gram[k % n * (n + 1)]).sqrt();
+            let error = worst(found.gram.as_ref().unwrap(), &gram, scale);
+            let gram_bound = if precision == Precision::F64 { 1e-11 } else { 1e-5 };
+            assert!(error <= gram_bound, "{name} {precision:?} gram: {error:e}");
             for (what, found) in [("logits", &found.logits), ("loss", &found.losses)] {
                 let expected: Vec<f64> = file.get(what).unwrap().elements().unwrap();
                 let largest = expected.iter().fold(0.0, |m: f64, v| m.max(v.abs()));

@@ -23,6 +23,7 @@ Examples:
   gmatrix train --preset nanda --set task.seed=3
   gmatrix train --resume runs/nanda-3   after Ctrl-C, a crash or a power cut
   gmatrix measure --weights W.safetensors --data D.safetensors --json -
+  gmatrix gram --sites S.safetensors    captured by any program, in any framework
 
 Exit codes: 0 done, 1 failure or a diverged run, 2 wrong use, 130 interrupted (with a
 checkpoint written).
@@ -36,6 +37,10 @@ pub(super) enum Command {
     Train(TrainArgs),
     /// Measure the gradients of given weights on given data
     Measure(MeasureArgs),
+    /// Measure captured activations and cotangents of any network
+    Gram(GramArgs),
+    /// Write weights as another program reads them
+    Export(ExportArgs),
     /// Write report.html of a run directory anew
     Report(ReportArgs),
     /// Print completions for a shell
@@ -126,6 +131,53 @@ pub(super) struct MeasureArgs {
     pub json: Option<PathBuf>,
     #[command(flatten)]
     pub device: DeviceArgs,
+}
+
+const GRAM_EXAMPLES: &str = "\
+Examples:
+  gmatrix gram --sites S.safetensors
+  gmatrix gram --sites S.safetensors --json - --gram K.safetensors
+
+A site is a place where a parameter is used. Tensors sites/<name>/a [N, T, d_in] and
+sites/<name>/b [N, T, d_out]; or sites/<name>/ids [N, T] and /b; or sites/<name>/g [N, …].
+Metadata key sites/<name>/kind: linear, linear_bias, embedding or materialised.
+The cotangents b are of the sum of the samples' losses, not of their mean.";
+
+#[derive(Debug, Args)]
+#[command(after_help = GRAM_EXAMPLES)]
+pub(super) struct GramArgs {
+    /// Captured sites
+    #[arg(long, value_name = "S.safetensors")]
+    pub sites: PathBuf,
+    /// Write the Gram matrix, tensor gram [N, N]
+    #[arg(long, value_name = "OUT")]
+    pub gram: Option<PathBuf>,
+    /// Write the statistics as JSON; - is stdout [default: a table on stdout]
+    #[arg(long, value_name = "OUT|-")]
+    pub json: Option<PathBuf>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  gmatrix export --transformer-lens runs/nanda-0 --out W.safetensors
+  gmatrix export --transformer-lens W.safetensors --out L.safetensors
+
+HookedTransformer.load_state_dict(safetensors.torch.load_file(FILE)) then loads it.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXPORT_EXAMPLES)]
+pub(super) struct ExportArgs {
+    /// Run directory, of which the newest checkpoint is taken, or weights of a transformer
+    #[arg(long, value_name = "RUN|W.safetensors")]
+    pub transformer_lens: PathBuf,
+    /// File to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Non-linearity, where the weights do not say [default: relu]
+    #[arg(long, value_enum)]
+    pub activation: Option<ActivationArg>,
 }
 
 #[derive(Debug, Args)]

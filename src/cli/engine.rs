@@ -7,7 +7,7 @@ use std::thread;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::args::{BackendArg, DeviceArgs, MeasureArgs};
+use super::args::{BackendArg, DeviceArgs, ExportArgs, GramArgs, MeasureArgs};
 use crate::backend::cpu::{self, CpuExecutor};
 #[cfg(feature = "wgpu")]
 use crate::backend::wgpu;
@@ -15,10 +15,11 @@ use crate::backend::{Executor, Precision};
 use crate::config::{Config, Property};
 use crate::error::{Error, Result};
 use crate::measure::{Measurement, Request, measure as measure_weights, per_sample_gradients};
-use crate::model::weights::{Overrides, read_weights, shape_metadata};
+use crate::model::weights::{Overrides, read_weights, shape_metadata, write_transformer_lens};
 use crate::model::{Layout, ModelShape};
 use crate::plan::{Plan, lower};
-use crate::record::{NamedTensor, Run, TensorSet};
+use crate::record::{NamedTensor, Run, TensorSet, newest_weights};
+use crate::sites::{self, Sites};
 use crate::task::Examples;
 use crate::trainer::{Experiment, RecordedRun, Trainer};
 
@@ -139,7 +140,7 @@ fn absent(backend: BackendArg) -> Error {
 
 /// Measures given weights on given data.
 pub(super) fn measure(args: &MeasureArgs, properties: &[Property]) -> Result<Measured> {
-    on_cpu(args.device)?;
+    on_cpu("measure", args.device)?;
     let examples = Examples::read(&args.data)?;
     let activation = args.activation.map(|activation| activation.activation());
     let (shape, weights) = read_weights(&args.weights, Overrides::for_examples(&examples, activation))?;
@@ -159,12 +160,52 @@ pub(super) fn measure(args: &MeasureArgs, properties: &[Property]) -> Result<Mea
     };
     Ok(Measured {
         statistics: statistics(&measurement),
-        gram: measurement.gram.map(|gram| TensorSet {
-            tensors: vec![NamedTensor::new("gram", &[examples.n, examples.n], &gram)],
-            ..TensorSet::default()
-        }),
+        gram: measurement.gram.map(|gram| gram_file(examples.n, &gram)),
         per_sample_gradients,
     })
+}
+
+/// Measures captured sites.
+pub(super) fn gram(args: &GramArgs) -> Result<Measured> {
+    on_cpu("gram", args.device)?;
+    let sites = Sites::read(&args.sites)?;
+    let request = sites::Request {
+        precision: args.device.precision.map_or(Precision::F64, |p| p.precision()),
+        spectrum: false,
+        gram: args.gram.is_some(),
+    };
+    let found = sites.statistics(&request).map_err(|e| Error::io(&args.sites, e))?;
+    Ok(Measured {
+        statistics: json!(found.scalars),
+        gram: found.gram.map(|gram| gram_file(sites.samples(), &gram)),
+        per_sample_gradients: None,
+    })
+}
+
+fn gram_file(n: usize, gram: &[f64]) -> TensorSet {
+    TensorSet {
+        tensors: vec![NamedTensor::new("gram", &[n, n], gram)],
+        ..TensorSet::default()
+    }
+}
+
+/// Writes weights so that TransformerLens loads them strictly.
+pub(super) fn export(args: &ExportArgs) -> Result<()> {
+    let source = &args.transformer_lens;
+    let weights = if source.is_dir() {
+        newest_weights(source)?
+    } else {
+        source.clone()
+    };
+    let overrides = Overrides {
+        activation: args.activation.map(|activation| activation.activation()),
+        ..Overrides::default()
+    };
+    let (shape, values) = read_weights(&weights, overrides)?;
+    let ModelShape::Transformer(shape) = shape else {
+        return Err(Error::io(&weights, "holds an MLP, expected a transformer"));
+    };
+    write_transformer_lens(&args.out, &shape, &values)
 }
 
 /// Writes the report of a run directory, and says where.
@@ -208,7 +249,7 @@ fn gradients(shape: &ModelShape, weights: &[f64], examples: &Examples, request: 
     });
     Ok(TensorSet {
         tensors: tensors.collect(),
-        metadata: shape_metadata(shape).into_iter().collect(),
+        metadata: shape_metadata(shape),
     })
 }
 
@@ -217,11 +258,11 @@ fn training_precision(device: DeviceArgs) -> Precision {
 }
 
 /// Measuring runs on the CPU alone.
-fn on_cpu(device: DeviceArgs) -> Result<()> {
+fn on_cpu(command: &str, device: DeviceArgs) -> Result<()> {
     match chosen(device) {
         BackendArg::Cpu => Ok(()),
         other => Err(Error::unsupported(format!(
-            "--backend {}: measure runs on the CPU only, expected auto or cpu",
+            "--backend {}: {command} runs on the CPU only, expected auto or cpu",
             other.name()
         ))),
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::args::MeasureArgs;
+use super::engine::Measured;
 use super::{engine, output};
 use crate::config::{Property, Split};
 use crate::error::{Error, Result};
@@ -23,13 +24,18 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode> {
         }
     }
     let measured = engine::measure(args, &properties)?;
-    if let (Some(path), Some(gram)) = (&args.gram, &measured.gram) {
-        gram.write(path)?;
-    }
     if let (Some(path), Some(gradients)) = (&args.per_sample_gradients, &measured.per_sample_gradients) {
         gradients.write(path)?;
     }
-    match &args.json {
+    write(&measured, args.gram.as_deref(), args.json.as_deref())
+}
+
+/// Writes what was found where it is wanted.
+pub(super) fn write(measured: &Measured, gram: Option<&Path>, json: Option<&Path>) -> Result<ExitCode> {
+    if let (Some(path), Some(gram)) = (gram, &measured.gram) {
+        gram.write(path)?;
+    }
+    match json {
         None => output::print(&as_table(&measured.statistics))?,
         Some(path) => {
             let json = serde_json::to_string_pretty(&measured.statistics).map_err(|e| Error::io(path, e))? + "\n";

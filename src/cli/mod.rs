@@ -4,6 +4,8 @@ mod args;
 mod completions;
 mod devices;
 mod engine;
+mod export;
+mod gram;
 mod interrupt;
 mod measure;
 mod output;
@@ -45,6 +47,8 @@ pub fn main() -> ExitCode {
         Command::Devices(args) => devices::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Measure(args) => measure::run(&args),
+        Command::Gram(args) => gram::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Completions(args) => completions::run(&args),
     };

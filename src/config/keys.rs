@@ -47,6 +47,8 @@ pub(super) const KEYS: &[Key] = &[
     key("model.d_mlp", COUNT, "transformer: hidden width of the MLP"),
     key("model.activation", r#""relu", "gelu" or "quadratic""#, "non-linearity"),
     key("model.norm", r#""none" or "pre""#, "transformer: LayerNorm"),
+    key("model.attention_biases", BOOL, "transformer: whether Q, K, V and the output of attention have biases, which start at 0"),
+    key("model.unembed_bias", BOOL, "transformer: whether the logits have a bias, which starts at 0"),
     key("model.input", r#""one_hot", "embedding" or "float""#, "MLP: what the first layer sees; `float` needs a data file with `inputs`"),
     key("model.hidden", "a list of whole numbers of at least 1", "MLP: hidden widths"),
     key("model.bias", BOOL, "MLP: whether layers have biases"),

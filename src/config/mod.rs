@@ -127,6 +127,10 @@ pub struct ModelConfig {
     pub activation: Activation,
     /// Layer normalisation.
     pub norm: Norm,
+    /// Whether the transformer's attention has biases.
+    pub attention_biases: bool,
+    /// Whether the transformer's unembedding has a bias.
+    pub unembed_bias: bool,
     /// What the MLP sees: `one_hot` or `embedding` (files may bring `float` inputs).
     pub input: MlpInput,
     /// Hidden widths of the MLP.

@@ -106,6 +106,8 @@ impl Default for ModelConfig {
             d_mlp: 256,
             activation: Activation::Relu,
             norm: Norm::None,
+            attention_biases: false,
+            unembed_bias: false,
             input: MlpInput::OneHot,
             hidden: vec![256],
             bias: false,

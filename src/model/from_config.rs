@@ -30,6 +30,8 @@ impl ModelShape {
                 d_mlp: config.d_mlp,
                 activation: config.activation,
                 norm: config.norm,
+                attention_biases: config.attention_biases,
+                unembed_bias: config.unembed_bias,
                 n_ctx: task.n_ctx,
                 d_vocab: task.d_vocab,
                 d_vocab_out: task.d_vocab_out,

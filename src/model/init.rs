@@ -82,6 +82,8 @@ mod tests {
             d_mlp: 2,
             activation: Activation::Relu,
             norm: Norm::Pre,
+            attention_biases: false,
+            unembed_bias: false,
             n_ctx: 2,
             d_vocab: 2,
             d_vocab_out: 2,

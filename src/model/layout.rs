@@ -1,7 +1,8 @@
 //! Where every parameter lies in the flat arena of P numbers, and under which name and shape files know it.
 //!
 //! Inside, the columns of all heads lie side by side (`W_Q [d_model, heads * d_head]`), and K and V share one matrix
-//! `W_KV [d_model, 2 d_model]`, since they share their input; in files each head is a matrix of its own.
+//! `W_KV [d_model, 2 d_model]` and one bias `b_KV`, since they share their input; in files each head is a matrix of its
+//! own.
 
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +69,7 @@ impl Tensor {
     }
 }
 
-/// A tensor as files hold it: element `[h, i, j]` (or `[i, j]`, with `heads` 1) of the file is element
+/// A tensor as files hold it: element `[h, i, j]` (or the j-th of row i, with `heads` 1) of the file is element
 /// `[i, column + h * width + j]` of tensor `tensor` of the layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct External {
@@ -205,6 +206,9 @@ impl Layout {
                 heads: 1,
                 width: d,
             });
+            if s.attention_biases {
+                self.attention_biases(s, &at);
+            }
             if s.norm == Norm::Pre {
                 self.vector(&at("ln2.w"), d, TensorGroup::Norm);
                 self.vector(&at("ln2.b"), d, TensorGroup::Norm);
@@ -219,6 +223,28 @@ impl Layout {
             self.vector("ln_final.b", d, TensorGroup::Norm);
         }
         self.matrix("unembed.W_U", d, s.d_vocab_out, TensorGroup::Unembed);
+        if s.unembed_bias {
+            self.vector("unembed.b_U", s.d_vocab_out, TensorGroup::Bias);
+        }
+    }
+
+    /// Biases of one block's attention, laid out as the columns of its matrices.
+    fn attention_biases(&mut self, s: &TransformerShape, at: &impl Fn(&str) -> String) {
+        let d = s.d_model;
+        let q = self.push(&at("attn.b_Q"), 1, d, TensorGroup::Bias);
+        let kv = self.push(&at("attn.b_KV"), 1, 2 * d, TensorGroup::Bias);
+        for (name, tensor, column) in [("b_Q", q, 0), ("b_K", kv, 0), ("b_V", kv, d)] {
+            self.externals.push(External {
+                name: at(&format!("attn.{name}")),
+                shape: vec![s.heads, d / s.heads],
+                tensor,
+                column,
+                // [heads, d_head] has the memory order of a row of heads * d_head columns.
+                heads: 1,
+                width: d,
+            });
+        }
+        self.vector(&at("attn.b_O"), d, TensorGroup::Bias);
     }
 
     fn mlp(&mut self, s: &MlpShape) {

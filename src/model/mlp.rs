@@ -1,6 +1,6 @@
 //! The MLP's passes. One-hot input is a look-up: the first layer's rows of a sample's tokens are summed.
 
-use super::network::{Batch, Forward, Network, Product, Saved as AnySaved, rows};
+use super::parts::{Batch, Product, Weights};
 use super::shape::MlpShape;
 use crate::config::MlpInput;
 use crate::plan::{Arena, Kernel, PlanBuilder, Site, SiteKind, Strided, View, call};
@@ -19,7 +19,7 @@ fn widths(shape: &MlpShape) -> Vec<usize> {
     shape.hidden.iter().copied().chain([shape.d_vocab_out]).collect()
 }
 
-pub(super) fn forward(net: &Network, shape: &MlpShape, builder: &mut PlanBuilder, batch: Batch) -> Forward {
+pub(super) fn forward(net: Weights<'_>, shape: &MlpShape, builder: &mut PlanBuilder, batch: Batch) -> (View, Saved) {
     let n = batch.n;
     let mut input = first_input(net, shape, builder, &batch);
     let widths = widths(shape);
@@ -37,8 +37,8 @@ pub(super) fn forward(net: &Network, shape: &MlpShape, builder: &mut PlanBuilder
             (Arena::Activations, format!("layers.{l}.pre"))
         };
         out = builder.buffer(arena, name, &[n, d_out]);
-        let weight = net.weight(&format!("layers.{l}.W"));
-        let bias = shape.bias.then(|| net.weight(&format!("layers.{l}.b")));
+        let weight = net.view(&format!("layers.{l}.W"));
+        let bias = shape.bias.then(|| net.view(&format!("layers.{l}.b")));
         let mut calls = match input {
             Some(a) => {
                 let product = Product {
@@ -64,15 +64,11 @@ pub(super) fn forward(net: &Network, shape: &MlpShape, builder: &mut PlanBuilder
         builder.op(format!("layers.{l}"), calls);
         d_in = d_out;
     }
-    Forward {
-        batch,
-        logits: out,
-        saved: AnySaved::Mlp(saved),
-    }
+    (out, saved)
 }
 
 /// The first layer's input `[N, d_in]`; none for one-hot tokens.
-fn first_input(net: &Network, shape: &MlpShape, builder: &mut PlanBuilder, batch: &Batch) -> Option<View> {
+fn first_input(net: Weights<'_>, shape: &MlpShape, builder: &mut PlanBuilder, batch: &Batch) -> Option<View> {
     let n = batch.n;
     match shape.input {
         MlpInput::OneHot => None,
@@ -85,7 +81,7 @@ fn first_input(net: &Network, shape: &MlpShape, builder: &mut PlanBuilder, batch
                 vec![call(
                     Kernel::Embed,
                     &[],
-                    &[ids, net.weight("embed.W_E"), x],
+                    &[ids, net.view("embed.W_E"), x],
                     &[n, t, d, t * d, d, 0],
                 )],
             );
@@ -129,14 +125,14 @@ fn one_hot(
 }
 
 pub(super) fn backward(
-    net: &Network,
+    net: Weights<'_>,
     shape: &MlpShape,
     builder: &mut PlanBuilder,
-    forward: &Forward,
+    batch: Batch,
     saved: &Saved,
     cotangent: View,
 ) -> Vec<Site> {
-    let n = forward.batch.n;
+    let n = batch.n;
     let widths = widths(shape);
     let mut sites = Vec::new();
     let mut dx = cotangent;
@@ -144,27 +140,12 @@ pub(super) fn backward(
         let d_out = widths[l];
         let d_in = if l == 0 { shape.d_in() } else { widths[l - 1] };
         let weight = format!("layers.{l}.W");
-        let bias = shape.bias.then(|| net.place(&format!("layers.{l}.b")));
+        let bias = shape.bias.then(|| format!("layers.{l}.b"));
         let Some(a) = saved.inputs[l] else {
-            sites.extend(one_hot_sites(net, shape, forward, dx, d_out, bias));
+            sites.extend(one_hot_sites(net, shape, batch, dx, d_out, bias.as_deref()));
             break;
         };
-        sites.push(Site {
-            kind: if bias.is_some() {
-                SiteKind::LinearBias
-            } else {
-                SiteKind::Linear
-            },
-            positions: 1,
-            d_in,
-            d_out,
-            a: Some(rows(a, n, d_in)),
-            b: rows(dx, n, d_out),
-            ids: None,
-            weight: Some(net.place(&weight)),
-            bias,
-            name: weight.clone(),
-        });
+        sites.push(net.linear(&weight, bias.as_deref(), (a, dx), (n, 1), (d_in, d_out)));
         if l == 0 && shape.input == MlpInput::Float {
             break;
         }
@@ -173,7 +154,7 @@ pub(super) fn backward(
             transpose: true,
             ..Product::default()
         };
-        let mut calls = vec![back.call(dx, net.weight(&weight), below, [n, d_out, d_in])];
+        let mut calls = vec![back.call(dx, net.view(&weight), below, [n, d_out, d_in])];
         if l > 0 {
             calls.push(call(
                 Kernel::ActivationBackward,
@@ -185,14 +166,14 @@ pub(super) fn backward(
         builder.op(format!("layers.{l}.backward"), calls);
         dx = below;
         if l == 0 {
-            sites.push(embedding_site(net, shape, forward, dx));
+            sites.push(embedding_site(net, shape, batch, dx));
         }
     }
     sites
 }
 
 /// The table of embedded tokens: sample n's cotangents for position t lie side by side in row n.
-fn embedding_site(net: &Network, shape: &MlpShape, forward: &Forward, dx: View) -> Site {
+fn embedding_site(net: Weights<'_>, shape: &MlpShape, batch: Batch, dx: View) -> Site {
     let (t, d) = (shape.n_ctx, shape.d_model);
     Site {
         name: "embed.W_E".into(),
@@ -206,7 +187,7 @@ fn embedding_site(net: &Network, shape: &MlpShape, forward: &Forward, dx: View) 
             stride_n: t * d,
             stride_t: d,
         },
-        ids: forward.batch.ids.map(|ids| (ids, 0)),
+        ids: batch.ids.map(|ids| (ids, 0)),
         weight: Some(net.place("embed.W_E")),
         bias: None,
     }
@@ -215,12 +196,12 @@ fn embedding_site(net: &Network, shape: &MlpShape, forward: &Forward, dx: View) 
 /// The first layer on one-hot tokens: every position looks up its own rows and shares one cotangent; its bias is a
 /// table with one row that every sample looks up once.
 fn one_hot_sites(
-    net: &Network,
+    net: Weights<'_>,
     shape: &MlpShape,
-    forward: &Forward,
+    batch: Batch,
     dx: View,
     d_out: usize,
-    bias: Option<usize>,
+    bias: Option<&str>,
 ) -> Vec<Site> {
     let b = Strided {
         view: dx,
@@ -235,16 +216,16 @@ fn one_hot_sites(
         d_out,
         a: None,
         b,
-        ids: forward.batch.ids.map(|ids| (ids, shape.d_vocab)),
+        ids: batch.ids.map(|ids| (ids, shape.d_vocab)),
         weight: Some(net.place("layers.0.W")),
         bias: None,
     };
     let bias = bias.map(|bias| Site {
-        name: "layers.0.b".into(),
+        name: bias.to_owned(),
         kind: SiteKind::Position,
         positions: 1,
         ids: None,
-        weight: Some(bias),
+        weight: Some(net.place(bias)),
         ..table.clone()
     });
     [Some(table), bias].into_iter().flatten().collect()

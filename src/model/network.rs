@@ -1,9 +1,11 @@
-//! What the passes of all networks share: parameters as views, batches, gradients from sites.
+//! A network in a plan: its parameters and its passes by architecture.
 
+use super::gradient::gradient;
 use super::layout::Layout;
+use super::parts::{Batch, Weights};
 use super::shape::ModelShape;
 use super::{mlp, transformer};
-use crate::plan::{Arena, Kernel, KernelCall, PlanBuilder, Site, SiteKind, Strided, View, call};
+use crate::plan::{Arena, PlanBuilder, Site, View};
 
 /// A network whose parameters lie in a buffer of a plan.
 #[derive(Debug, Clone)]
@@ -16,19 +18,6 @@ pub struct Network {
     pub parameters: View,
 }
 
-/// The samples of a pass.
-#[derive(Debug, Clone, Copy)]
-pub struct Batch {
-    /// How many, N.
-    pub n: usize,
-    /// Token ids `[T, N]`; absent for real inputs.
-    pub ids: Option<View>,
-    /// Real inputs `[N, d]`.
-    pub inputs: Option<View>,
-    /// Labels `[N]`.
-    pub labels: View,
-}
-
 /// What a forward pass leaves behind.
 #[derive(Debug, Clone)]
 pub struct Forward {
@@ -36,12 +25,12 @@ pub struct Forward {
     pub batch: Batch,
     /// `[N, V]`
     pub logits: View,
-    pub(super) saved: Saved,
+    saved: Saved,
 }
 
 /// Captured activations, by architecture.
 #[derive(Debug, Clone)]
-pub(super) enum Saved {
+enum Saved {
     Transformer(transformer::Saved),
     Mlp(mlp::Saved),
 }
@@ -60,20 +49,28 @@ impl Network {
 
     /// Adds a forward pass to the current segment.
     pub fn forward(&self, builder: &mut PlanBuilder, batch: Batch) -> Forward {
-        match &self.shape {
-            ModelShape::Transformer(shape) => transformer::forward(self, shape, builder, batch),
-            ModelShape::Mlp(shape) => mlp::forward(self, shape, builder, batch),
-        }
+        let (logits, saved) = match &self.shape {
+            ModelShape::Transformer(shape) => {
+                let (logits, saved) = transformer::forward(self.weights(), shape, builder, batch);
+                (logits, Saved::Transformer(saved))
+            }
+            ModelShape::Mlp(shape) => {
+                let (logits, saved) = mlp::forward(self.weights(), shape, builder, batch);
+                (logits, Saved::Mlp(saved))
+            }
+        };
+        Forward { batch, logits, saved }
     }
 
     /// Adds the backward pass from a cotangent of the logits `[N, V]`, and returns the sites of all parameters.
     pub fn backward(&self, builder: &mut PlanBuilder, forward: &Forward, cotangent: View) -> Vec<Site> {
+        let (weights, batch) = (self.weights(), forward.batch);
         match (&self.shape, &forward.saved) {
             (ModelShape::Transformer(shape), Saved::Transformer(saved)) => {
-                transformer::backward(self, shape, builder, forward, saved, cotangent)
+                transformer::backward(weights, shape, builder, batch, saved, cotangent)
             }
             (ModelShape::Mlp(shape), Saved::Mlp(saved)) => {
-                mlp::backward(self, shape, builder, forward, saved, cotangent)
+                mlp::backward(weights, shape, builder, batch, saved, cotangent)
             }
             _ => unreachable!("a forward pass of the same network"),
         }
@@ -89,107 +86,13 @@ impl Network {
         divisor: usize,
         accumulate: bool,
     ) {
-        let n = exponent.len();
-        for site in sites {
-            let weight = site.weight.expect("sites of a network name their weight");
-            let tensor = &self.layout.tensors[weight];
-            let to = out.part(tensor.offset, tensor.len());
-            let accumulate = ("ACCUMULATE", u32::from(accumulate));
-            let b = site.b;
-            let gradient = match (site.kind, site.a) {
-                (SiteKind::Linear | SiteKind::LinearBias, Some(a)) => {
-                    let mut bindings = vec![a.view, b.view, exponent, to];
-                    if let Some(bias) = site.bias {
-                        let tensor = &self.layout.tensors[bias];
-                        bindings.push(out.part(tensor.offset, tensor.len()));
-                    }
-                    call(
-                        Kernel::WeightGradient,
-                        &[("BIAS", u32::from(site.bias.is_some())), accumulate],
-                        &bindings,
-                        &[site.positions * n, n, site.d_in, site.d_out, divisor],
-                    )
-                }
-                (SiteKind::Embedding, _) => {
-                    let (ids, id_step) = site.ids.expect("embeddings have ids");
-                    call(
-                        Kernel::EmbedBackward,
-                        &[accumulate],
-                        &[b.view, ids, exponent, to],
-                        &[
-                            n,
-                            site.positions,
-                            site.d_out,
-                            b.stride_n,
-                            b.stride_t,
-                            id_step,
-                            tensor.rows,
-                            divisor,
-                        ],
-                    )
-                }
-                _ => call(
-                    Kernel::ColumnSums,
-                    &[accumulate],
-                    &[b.view, exponent, to],
-                    &[n, site.positions, site.d_out, b.stride_n, b.stride_t, divisor],
-                ),
-            };
-            builder.op(format!("{}.gradient", site.name), vec![gradient]);
+        gradient(builder, &self.layout, sites, exponent, out, divisor, accumulate);
+    }
+
+    fn weights(&self) -> Weights<'_> {
+        Weights {
+            layout: &self.layout,
+            parameters: self.parameters,
         }
-    }
-
-    /// A parameter tensor.
-    pub(super) fn weight(&self, name: &str) -> View {
-        let tensor = self.layout.tensor(name);
-        self.parameters.part(tensor.offset, tensor.len())
-    }
-
-    /// The place of a parameter tensor in the layout.
-    pub(super) fn place(&self, name: &str) -> usize {
-        self.layout
-            .tensors
-            .iter()
-            .position(|t| t.name == name)
-            .unwrap_or_else(|| panic!("no tensor {name} in this layout"))
-    }
-}
-
-/// The dense product with whatever is added to it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Product {
-    pub transpose: bool,
-    pub bias: Option<View>,
-    pub residual: Option<View>,
-    pub accumulate: bool,
-}
-
-impl Product {
-    /// out `[m, n]` = a `[m, k]` b and what this adds.
-    pub fn call(self, a: View, b: View, out: View, [m, k, n]: [usize; 3]) -> KernelCall {
-        let bindings: Vec<View> = [Some(a), Some(b), self.bias, self.residual, Some(out)]
-            .into_iter()
-            .flatten()
-            .collect();
-        call(
-            Kernel::Matmul,
-            &[
-                ("TRANSPOSE_B", u32::from(self.transpose)),
-                ("BIAS", u32::from(self.bias.is_some())),
-                ("RESIDUAL", u32::from(self.residual.is_some())),
-                ("ACCUMULATE", u32::from(self.accumulate)),
-            ],
-            &bindings,
-            &[m, k, n],
-        )
-    }
-}
-
-/// Rows (t, n) of a `[T, N, width]` buffer.
-pub(super) fn rows(view: View, n: usize, width: usize) -> Strided {
-    Strided {
-        view,
-        stride_n: width,
-        stride_t: n * width,
     }
 }

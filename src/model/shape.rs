@@ -60,6 +60,12 @@ pub struct TransformerShape {
     pub activation: Activation,
     /// Layer normalisation.
     pub norm: Norm,
+    /// Whether Q, K, V and the output of attention have biases.
+    #[serde(default)]
+    pub attention_biases: bool,
+    /// Whether the unembedding has a bias.
+    #[serde(default)]
+    pub unembed_bias: bool,
     /// Positions T.
     pub n_ctx: usize,
     /// Input tokens.

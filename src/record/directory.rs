@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::info::{self, RunInfo};
 use super::row::MetricsRow;
-use super::tensors::TensorSet;
-use super::{files, listing, metrics};
+use super::{listing, metrics};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files;
+use crate::tensors::TensorSet;
 
 /// Name of the complete configuration.
 const CONFIG: &str = "config.toml";
@@ -240,6 +241,24 @@ impl RunDirectory {
         }
         metrics::truncate(&self.path, step)
     }
+}
+
+/// The weights of the newest checkpoint in a run directory, whether the run goes on or not.
+///
+/// # Errors
+/// [`crate::ErrorKind::Io`] if it is no run directory or has no checkpoint.
+pub fn newest_weights(path: &Path) -> Result<PathBuf> {
+    if !path.join(CONFIG).is_file() {
+        return Err(Error::io(path, format!("is not a run directory: it holds no {CONFIG}")));
+    }
+    let folder = path.join(CHECKPOINTS);
+    let names = listing::names(&folder)?;
+    let newest = names
+        .iter()
+        .filter_map(|name| Some((listing::number_in(name, "step-", WEIGHTS)?, name)))
+        .max();
+    let (_, name) = newest.ok_or_else(|| Error::io(path, "has no checkpoint yet"))?;
+    Ok(folder.join(name))
 }
 
 /// A directory counts as empty if a run was killed in it before its configuration was written.

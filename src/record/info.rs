@@ -8,9 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::files;
 use super::row::Ended;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Name of the file in a run directory.
 pub(super) const FILE: &str = "run.json";

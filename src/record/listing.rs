@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::files::UNFINISHED;
 use crate::error::{Error, Result};
+use crate::files::UNFINISHED;
 
 /// Whether this is the name of a file that was never finished.
 pub(super) fn is_unfinished(name: &str) -> bool {

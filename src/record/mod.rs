@@ -33,9 +33,7 @@
 //! Removing what is later than the checkpoint is itself repeatable: a kill in the midst of it leaves less to remove.
 //! If the disk is full, the error names the file and the directory is as if killed at that instant.
 
-mod files;
 mod row;
-mod tensors;
 
 #[cfg(feature = "record")]
 mod directory;
@@ -50,11 +48,11 @@ mod parquet_file;
 #[cfg(feature = "record")]
 mod session;
 
+pub use crate::tensors::{Dtype, Element, NamedTensor, TensorSet};
 pub use row::{EndReason, Ended, MetricsRow};
-pub use tensors::{Dtype, Element, NamedTensor, TensorSet};
 #[cfg(feature = "record")]
 pub use {
-    directory::{Checkpoint, Resumed, RunDirectory, Unfinished},
+    directory::{Checkpoint, Resumed, RunDirectory, Unfinished, newest_weights},
     info::{RunInfo, Timings, read_run_info},
     metrics::{MetricsTable, read_metrics},
     session::{Chunk, Observer, Run, record},

@@ -14,9 +14,9 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
-use super::files;
 use super::row::MetricsRow;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Key under which every file names the version of gmatrix that wrote it.
 const VERSION_KEY: &str = "gmatrix.version";

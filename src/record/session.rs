@@ -6,9 +6,9 @@ use std::time::Instant;
 use super::directory::RunDirectory;
 use super::info::{self, RunInfo};
 use super::row::{EndReason, Ended, MetricsRow};
-use super::tensors::TensorSet;
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
+use crate::tensors::TensorSet;
 
 /// What a run did in one chunk.
 #[derive(Debug, Clone, PartialEq, Default)]

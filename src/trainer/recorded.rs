@@ -61,19 +61,9 @@ impl Run for RecordedRun {
             Precision::F32 => WeightType::F32,
             Precision::F64 => WeightType::F64,
         };
-        let tensors = to_tensors(&self.shape, &self.trainer.weights(0)?, dtype)?;
-        let tensors = tensors.into_iter().map(|tensor| NamedTensor {
-            name: tensor.name,
-            dtype: match tensor.dtype {
-                WeightType::F32 => Dtype::F32,
-                WeightType::F64 => Dtype::F64,
-            },
-            shape: tensor.shape,
-            bytes: tensor.bytes,
-        });
         Ok(TensorSet {
-            tensors: tensors.collect(),
-            metadata: shape_metadata(&self.shape).into_iter().collect(),
+            tensors: to_tensors(&self.shape, &self.trainer.weights(0)?, dtype)?,
+            metadata: shape_metadata(&self.shape),
         })
     }
 

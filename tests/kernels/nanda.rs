@@ -34,6 +34,8 @@ fn shape() -> ModelShape {
         d_mlp: 512,
         activation: Activation::Relu,
         norm: Norm::None,
+        attention_biases: false,
+        unembed_bias: false,
         n_ctx: 3,
         d_vocab: 114,
         d_vocab_out: 113,

@@ -62,6 +62,7 @@ CASES = {
     "transformer_1l_relu_late": (T1, 17, {"train": 400, "median_loss": 1e-12}),
     "transformer_1l_relu_f32": (T1, 13, {"dtype": torch.float32}),
     "transformer_1l_relu_biases": (T1, 13, {"biases": True}),
+    "transformer_2l_gelu_pre_biases": (P2 | {"attention_biases": True, "unembed_bias": True}, 13, {"biases": True}),
     "transformer_2l_gelu_random": (T2, 19, {}),
     "transformer_2l_gelu_trained": (T2, 17, {"train": 250, "conflict": True}),
     "transformer_1l_relu_pre_random": (P1, 15, {}),

@@ -91,6 +91,8 @@ fn transformer(n: usize, n_ctx: usize) -> Setting {
         d_mlp: 8,
         activation: Activation::Gelu,
         norm: Norm::Pre,
+        attention_biases: false,
+        unembed_bias: false,
         n_ctx,
         d_vocab: 5,
         d_vocab_out: 4,

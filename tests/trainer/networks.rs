@@ -89,8 +89,14 @@ fn transformers() -> impl Strategy<Value = ModelShape> {
         2..=5usize,
     );
     let norms = prop_oneof![Just(Norm::None), Just(Norm::Pre)];
-    (sizes, activations(), norms).prop_map(
-        |((layers, heads, d_head, d_mlp, n_ctx, d_vocab, classes), activation, norm)| {
+    let biases = (any::<bool>(), any::<bool>());
+    (sizes, activations(), norms, biases).prop_map(
+        |(
+            (layers, heads, d_head, d_mlp, n_ctx, d_vocab, classes),
+            activation,
+            norm,
+            (attention_biases, unembed_bias),
+        )| {
             ModelShape::Transformer(TransformerShape {
                 layers,
                 d_model: heads * d_head,
@@ -98,6 +104,8 @@ fn transformers() -> impl Strategy<Value = ModelShape> {
                 d_mlp,
                 activation,
                 norm,
+                attention_biases,
+                unembed_bias,
                 n_ctx,
                 d_vocab,
                 d_vocab_out: classes,

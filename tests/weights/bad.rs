@@ -1,6 +1,6 @@
 //! Bad files are refused in one line that names the file and the tensor.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use gmatrix::ErrorKind;
 use gmatrix::config::MlpInput;
@@ -62,7 +62,7 @@ fn bad_files_are_refused_by_name_and_tensor() {
             "unembed.W_U is I64, expected F16, BF16, F32 or F64",
         ),
         (
-            |r| r.metadata = Some(HashMap::from([("config".into(), "{\"kind\": \"cnn\"}".into())])),
+            |r| r.metadata = Some(BTreeMap::from([("config".into(), "{\"kind\": \"cnn\"}".into())])),
             "metadata `config` describes no network",
         ),
         (
@@ -107,7 +107,7 @@ fn a_stated_shape_must_fit_the_tensors_and_the_flags() {
     );
     let json = r#"{"kind": "mlp", "input": "one_hot", "d_vocab": 4611686018427387904, "n_ctx": 4, "d_model": 0,
         "hidden": [], "activation": "relu", "bias": false, "d_vocab_out": 5}"#;
-    raw.metadata = Some(HashMap::from([("config".into(), json.into())]));
+    raw.metadata = Some(BTreeMap::from([("config".into(), json.into())]));
     refused(&raw, Overrides::default(), "d_vocab = 4611686018427387904");
 }
 

@@ -1,8 +1,8 @@
 //! Files come back as they were, and files of other programs are understood.
 
-use gmatrix::model::weights::{Overrides, WeightType, read_weights, write_weights};
-use gmatrix::model::{Activation, Layout, ModelShape, Norm};
-use gmatrix::{ErrorKind, Result};
+use gmatrix::Result;
+use gmatrix::model::weights::{Overrides, WeightType, read_weights, shape_metadata, write_weights};
+use gmatrix::model::{Activation, Layout, ModelShape, Norm, TransformerShape};
 use safetensors::{Dtype, SafeTensors};
 
 use super::{Raw, distinct, overrides, shapes, temporary, transformer};
@@ -125,17 +125,64 @@ fn what_transformer_lens_adds_is_accepted_where_it_does_nothing() -> Result<()> 
         raw.zeros(&format!("blocks.{l}.attn.IGNORE"), &[]);
     }
     raw.zeros("unembed.b_U", &[7]);
+    raw.metadata = Some(shape_metadata(&shape));
     raw.write(&path);
     assert_eq!(
         read_weights(&path, Overrides::default())?,
         (shape.clone(), distinct(&shape))
     );
 
+    // Where the file does not say that they are absent, they are parameters, zero or not.
+    raw.metadata = None;
+    raw.write(&path);
+    let (found, weights) = read_weights(&path, Overrides::default())?;
+    let ModelShape::Transformer(found) = found else {
+        panic!("expected a transformer");
+    };
+    assert!(found.attention_biases && found.unembed_bias);
+    assert_eq!(weights.len(), distinct(&shape).len() + 2 * (3 * 6 + 6) + 7);
+
+    raw.metadata = Some(shape_metadata(&shape));
     raw.set("blocks.1.attn.b_V", 3, 1e-9);
     raw.write(&path);
     let error = read_weights(&path, Overrides::default()).expect_err("a bias that acts");
-    assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
     assert!(error.to_string().contains("blocks.1.attn.b_V is not zero"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn biases_are_parameters_where_the_file_holds_them() -> Result<()> {
+    let ModelShape::Transformer(plain) = transformer(2, Norm::Pre) else {
+        panic!("expected a transformer");
+    };
+    let shape = ModelShape::Transformer(TransformerShape {
+        attention_biases: true,
+        unembed_bias: true,
+        ..plain
+    });
+    let (_dir, path) = temporary();
+    let raw = Raw::of(&shape);
+    raw.write(&path);
+    let (found, weights) = read_weights(&path, Overrides::default())?;
+    assert_eq!((&found, &weights), (&shape, &distinct(&shape)));
+    // K and V of all heads lie side by side, as the columns of their matrix do.
+    let layout = Layout::new(&shape);
+    for (name, tensor, column) in [("b_Q", "b_Q", 0), ("b_K", "b_KV", 0), ("b_V", "b_KV", 6)] {
+        let (_, dims, bytes) = &raw.tensors[&format!("blocks.1.attn.{name}")];
+        assert_eq!(dims, &[3, 2]);
+        let of_file: Vec<f64> = bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
+        let offset = layout.tensor(&format!("blocks.1.attn.{tensor}")).offset + column;
+        assert_eq!(weights[offset..offset + 6], of_file, "{name}");
+    }
+
+    let mut one_lacks = raw.clone();
+    one_lacks.tensors.remove("blocks.1.attn.b_O");
+    one_lacks.write(&path);
+    let error = read_weights(&path, Overrides::default()).expect_err("three of four biases");
+    assert!(
+        error.to_string().ends_with("has no tensor blocks.1.attn.b_O"),
+        "{error}"
+    );
     Ok(())
 }
 

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use gmatrix::Result;
 use gmatrix::model::weights::{Overrides, read_weights};
 use gmatrix::model::{Activation, ModelShape, Norm};
 use gmatrix::task::Examples;
-use gmatrix::{ErrorKind, Result};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
@@ -22,12 +22,6 @@ fn the_oracles_networks_are_read_with_their_data() -> Result<()> {
             continue;
         }
         let file = case.join("weights.safetensors");
-        if case.ends_with("transformer_1l_relu_biases") {
-            // Biases of attention and unembedding that are not zero.
-            let error = read_weights(&file, Overrides::default()).expect_err("biases that act");
-            assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
-            continue;
-        }
         let (shape, weights) = read_weights(&file, Overrides::default())?;
         let text = std::fs::read_to_string(case.join("expected.json")).expect("readable");
         let expected: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -65,6 +59,10 @@ fn files_of_transformer_lens_are_read_without_a_configuration() -> Result<()> {
             panic!("{name}: expected a transformer");
         };
         assert_eq!((shape.layers, shape.activation, shape.norm), (layers, activation, norm));
+        assert!(
+            shape.attention_biases && shape.unembed_bias,
+            "TransformerLens has them all"
+        );
         assert_eq!(
             (shape.d_model, shape.heads, shape.d_vocab, shape.d_vocab_out),
             (12, 3, 8, 7)

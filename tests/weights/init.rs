@@ -23,6 +23,8 @@ fn initial_weights_have_the_documented_scales() {
         d_mlp: 256,
         activation: Activation::Relu,
         norm: Norm::Pre,
+        attention_biases: false,
+        unembed_bias: false,
         n_ctx: 16,
         d_vocab: 60,
         d_vocab_out: 59,

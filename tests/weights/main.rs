@@ -5,7 +5,7 @@ mod files;
 mod fixtures;
 mod init;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gmatrix::config::MlpInput;
@@ -22,6 +22,8 @@ fn transformer(layers: usize, norm: Norm) -> ModelShape {
         d_mlp: 5,
         activation: Activation::Relu,
         norm,
+        attention_biases: false,
+        unembed_bias: false,
         n_ctx: 4,
         d_vocab: 8,
         d_vocab_out: 7,
@@ -73,7 +75,7 @@ fn temporary() -> (TempDir, PathBuf) {
 #[derive(Clone)]
 struct Raw {
     tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>,
-    metadata: Option<HashMap<String, String>>,
+    metadata: Option<BTreeMap<String, String>>,
 }
 
 impl Raw {
@@ -104,7 +106,8 @@ impl Raw {
             .tensors
             .iter()
             .map(|(name, (dtype, shape, bytes))| (name, TensorView::new(*dtype, shape.clone(), bytes).expect("sound")));
-        safetensors::serialize(views, self.metadata.clone()).expect("serialisable")
+        safetensors::serialize(views, self.metadata.clone().map(|keys| keys.into_iter().collect()))
+            .expect("serialisable")
     }
 
     fn write(&self, path: &Path) {

@@ -57,10 +57,22 @@ fn transformer(file: &TensorFile, activation: Activation) -> Result<ModelShape> 
         d_mlp,
         activation,
         norm: if normalised { Norm::Pre } else { Norm::None },
+        attention_biases: has_attention_biases(file),
+        unembed_bias: has_unembed_bias(file),
         n_ctx,
         d_vocab,
         d_vocab_out,
     }))
+}
+
+/// Whether attention has biases: all four in every block, or the file is found to lack one.
+pub(super) fn has_attention_biases(file: &TensorFile) -> bool {
+    file.names().iter().any(|name| name.contains(".attn.b_"))
+}
+
+/// Whether the unembedding has a bias.
+pub(super) fn has_unembed_bias(file: &TensorFile) -> bool {
+    file.contains("unembed.b_U")
 }
 
 fn mlp(file: &TensorFile, activation: Activation, overrides: Overrides) -> Result<ModelShape> {

@@ -5,11 +5,13 @@
 
 mod infer;
 mod read;
+mod transformer_lens;
 mod write;
 
 pub use infer::Overrides;
 pub use read::read_weights;
-pub use write::{NamedTensor, WeightType, shape_metadata, to_tensors, write_weights};
+pub use transformer_lens::write_transformer_lens;
+pub use write::{WeightType, shape_metadata, to_tensors, write_weights};
 
 /// Metadata key of the shape.
 const CONFIG_KEY: &str = "config";

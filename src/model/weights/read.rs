@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::CONFIG_KEY;
-use super::infer::{Overrides, infer_shape};
+use super::infer::{Overrides, has_attention_biases, has_unembed_bias, infer_shape};
 use crate::config::MlpInput;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{Activation, Layout, ModelShape};
 use crate::tensor_file::{TensorFile, read_bytes};
 
-/// Biases that TransformerLens writes and this network does not have: accepted where they do nothing.
-const ABSENT_BIASES: [&str; 5] = ["attn.b_Q", "attn.b_K", "attn.b_V", "attn.b_O", "unembed.b_U"];
+/// Biases that TransformerLens writes and a network may lack: then they must do nothing.
+const OPTIONAL_BIASES: [&str; 5] = ["attn.b_Q", "attn.b_K", "attn.b_V", "attn.b_O", "unembed.b_U"];
 /// Buffers of TransformerLens that are no parameters.
 const IGNORED: [&str; 2] = ["attn.mask", "attn.IGNORE"];
 
@@ -19,15 +19,15 @@ const IGNORED: [&str; 2] = ["attn.mask", "attn.IGNORE"];
 ///
 /// # Errors
 /// If the file is incomplete, lacks a tensor or has an unknown one, or a tensor has a wrong shape or type or holds NaN
-/// or infinity; the message names the file, the tensor and the element. Non-zero biases that the network lacks are
-/// [`Unsupported`](crate::error::ErrorKind::Unsupported).
+/// or infinity; the message names the file, the tensor and the element. Biases of attention and unembedding are
+/// parameters where the file holds them, unless it states a configuration without them: then they must be zero.
 pub fn read_weights(path: impl AsRef<Path>, overrides: Overrides) -> Result<(ModelShape, Vec<f64>)> {
     let path = path.as_ref();
     let bytes = read_bytes(path)?;
     let file = TensorFile::parse(path, &bytes)?;
     let shape = read_shape(&file, overrides)?;
     let layout = Layout::new(&shape);
-    check_tensors(&file, path, &layout)?;
+    check_tensors(&file, &layout)?;
 
     let mut weights = vec![0.0; layout.len];
     for external in &layout.externals {
@@ -43,7 +43,7 @@ fn read_shape(file: &TensorFile, overrides: Overrides) -> Result<ModelShape> {
     let shape = match file.metadata(CONFIG_KEY) {
         None => infer_shape(file, overrides)?,
         Some(json) => {
-            let stated: ModelShape = serde_json::from_str(json)
+            let stated = stated_shape(file, json)
                 .map_err(|e| file.error(format!("metadata `{CONFIG_KEY}` describes no network: {e}")))?;
             check_activation(file, &stated, overrides)?;
             without_idle_fields(stated)
@@ -65,6 +65,22 @@ fn read_shape(file: &TensorFile, overrides: Overrides) -> Result<ModelShape> {
         )));
     }
     Ok(shape)
+}
+
+/// The shape in a file's metadata. Whether there are optional biases is seen in the tensors where it is not stated.
+fn stated_shape(file: &TensorFile, json: &str) -> serde_json::Result<ModelShape> {
+    let stated: ModelShape = serde_json::from_str(json)?;
+    let ModelShape::Transformer(mut shape) = stated else {
+        return Ok(stated);
+    };
+    let keys: serde_json::Value = serde_json::from_str(json)?;
+    if keys.get("attention_biases").is_none() {
+        shape.attention_biases = has_attention_biases(file);
+    }
+    if keys.get("unembed_bias").is_none() {
+        shape.unembed_bias = has_unembed_bias(file);
+    }
+    Ok(ModelShape::Transformer(shape))
 }
 
 fn check_activation(file: &TensorFile, stated: &ModelShape, overrides: Overrides) -> Result<()> {
@@ -107,7 +123,7 @@ fn without_idle_fields(shape: ModelShape) -> ModelShape {
 }
 
 /// Checks that the file holds the tensors of the layout in their shapes, and nothing else that matters.
-fn check_tensors(file: &TensorFile, path: &Path, layout: &Layout) -> Result<()> {
+fn check_tensors(file: &TensorFile, layout: &Layout) -> Result<()> {
     for external in &layout.externals {
         let tensor = file.tensor(&external.name)?;
         if tensor.shape() != external.shape {
@@ -124,13 +140,12 @@ fn check_tensors(file: &TensorFile, path: &Path, layout: &Layout) -> Result<()> 
         if known.contains(name) || is_one_of(name, &IGNORED) {
             continue;
         }
-        if !is_one_of(name, &ABSENT_BIASES) {
+        if !is_one_of(name, &OPTIONAL_BIASES) {
             return Err(file.error(format!("holds tensor {name}, which this network does not have")));
         }
         if file.floats(name)?.iter().any(|&x| x != 0.0) {
-            return Err(Error::unsupported(format!(
-                "{}: {name} is not zero, but this bias is not supported",
-                path.display()
+            return Err(file.error(format!(
+                "{name} is not zero, but the configuration in its metadata has no such bias"
             )));
         }
     }

@@ -1,14 +1,12 @@
 //! Writing weights.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
-
-use safetensors::{Dtype, View};
 
 use super::CONFIG_KEY;
 use crate::error::{Error, Result};
 use crate::model::{Layout, ModelShape};
+use crate::tensors::{NamedTensor, TensorSet};
 
 /// Number type of written weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,40 +15,6 @@ pub enum WeightType {
     F32,
     /// 64-bit floats.
     F64,
-}
-
-/// A tensor ready to be written: what safetensors needs, under the name that files know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedTensor {
-    /// Name in the file.
-    pub name: String,
-    /// Shape in the file.
-    pub shape: Vec<usize>,
-    /// Number type.
-    pub dtype: WeightType,
-    /// Values, row-major and little-endian.
-    pub bytes: Vec<u8>,
-}
-
-impl View for &NamedTensor {
-    fn dtype(&self) -> Dtype {
-        match self.dtype {
-            WeightType::F32 => Dtype::F32,
-            WeightType::F64 => Dtype::F64,
-        }
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
 }
 
 /// The parameters of a network, given in the order of the arena, as the tensors that files hold.
@@ -73,23 +37,23 @@ where
     }
     let tensors = layout.externals.iter().map(|external| {
         let in_file_order = external.indices(&layout).map(|at| values[at].into());
-        NamedTensor {
-            name: external.name.clone(),
-            shape: external.shape.clone(),
-            dtype,
-            bytes: match dtype {
-                WeightType::F32 => in_file_order.flat_map(|x| (x as f32).to_le_bytes()).collect(),
-                WeightType::F64 => in_file_order.flat_map(f64::to_le_bytes).collect(),
-            },
-        }
+        named(&external.name, &external.shape, in_file_order, dtype)
     });
     Ok(tensors.collect())
 }
 
+/// A tensor of these values, row-major, rounded where its type is shorter.
+pub(super) fn named(name: &str, shape: &[usize], values: impl Iterator<Item = f64>, dtype: WeightType) -> NamedTensor {
+    match dtype {
+        WeightType::F32 => NamedTensor::new(name, shape, &values.map(|x| x as f32).collect::<Vec<_>>()),
+        WeightType::F64 => NamedTensor::new(name, shape, &values.collect::<Vec<_>>()),
+    }
+}
+
 /// The metadata of a weights file: the shape of the network.
-pub fn shape_metadata(shape: &ModelShape) -> HashMap<String, String> {
+pub fn shape_metadata(shape: &ModelShape) -> BTreeMap<String, String> {
     let json = serde_json::to_string(shape).expect("a shape is numbers and names");
-    HashMap::from([(CONFIG_KEY.to_owned(), json)])
+    BTreeMap::from([(CONFIG_KEY.to_owned(), json)])
 }
 
 /// Writes a weights file. An existing file is replaced only when the new one is complete.
@@ -100,13 +64,9 @@ pub fn write_weights<F>(path: impl AsRef<Path>, shape: &ModelShape, weights: &[F
 where
     F: Copy + Into<f64>,
 {
-    let path = path.as_ref();
-    let tensors = to_tensors(shape, weights, dtype)?;
-    let bytes = safetensors::serialize(tensors.iter().map(|t| (&t.name, t)), Some(shape_metadata(shape)))
-        .map_err(|e| Error::io(path, e))?;
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".tmp");
-    std::fs::write(&unfinished, bytes)
-        .and_then(|()| std::fs::rename(&unfinished, path))
-        .map_err(|e| Error::io(path, e))
+    let file = TensorSet {
+        tensors: to_tensors(shape, weights, dtype)?,
+        metadata: shape_metadata(shape),
+    };
+    file.write(path.as_ref())
 }

@@ -221,6 +221,8 @@ fn transformer(layers: usize, norm: Norm, n_ctx: usize, activation: Activation) 
         d_mlp: 5,
         activation,
         norm,
+        attention_biases: layers > 1,
+        unembed_bias: layers > 1,
         n_ctx,
         d_vocab: TOKENS,
         d_vocab_out: CLASSES,

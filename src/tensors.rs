@@ -11,8 +11,8 @@ use safetensors::tensor::View;
 
 pub use safetensors::Dtype;
 
-use super::files;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// A tensor as files hold it: row-major, little-endian.
 #[derive(Debug, Clone, PartialEq, Eq)]
