@@ -9,6 +9,8 @@
 //! - **Held**: the first step from which the test accuracy stays at or above 0.95 for 500 steps. A run that
 //!   oscillates can grok without ever holding.
 
+use super::series::median;
+
 /// Training accuracy at which a run has memorised.
 pub const MEMORISED: f64 = 0.99;
 /// Test accuracy at which a run has grokked, and above which it holds.
@@ -95,7 +97,8 @@ pub fn grokking_step(steps: &[u64], test_accuracy: &[f64]) -> Option<u64> {
         while evaluations[begin].0 + MEDIAN_WINDOW <= step {
             begin += 1;
         }
-        if median(evaluations[begin..=i].iter().map(|&(_, accuracy)| accuracy)) >= GROKKED {
+        let window: Vec<f64> = evaluations[begin..=i].iter().map(|&(_, accuracy)| accuracy).collect();
+        if median(&window) >= GROKKED {
             return Some(step);
         }
     }
@@ -132,17 +135,6 @@ fn measured<'a>(steps: &'a [u64], values: &'a [f64]) -> impl Iterator<Item = (u6
         .copied()
         .zip(values.iter().copied())
         .filter(|(_, value)| !value.is_nan())
-}
-
-/// The middle value, or the mean of the two middle ones; NaN of nothing.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
-    }
 }
 
 #[cfg(test)]

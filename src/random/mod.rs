@@ -30,6 +30,10 @@ pub enum Purpose {
     Null = 5,
     /// Signs of random projections.
     Sketch = 6,
+    /// Simulations and resampling in the analysis of series; one sub-stream for each simulation.
+    Analysis = 32,
+    /// Draws of `gmatrix theory`.
+    Theory = 33,
 }
 
 /// A random-access stream of numbers.
