@@ -48,7 +48,8 @@ pub fn partial(x: &[f64], y: &[f64], controls: &[&[f64]]) -> Result<Correlation>
     check(x, y)?;
     let rest = |values: &[f64]| -> Result<Vec<f64>> {
         let fit = regression::fit(controls, values)?;
-        if !(1.0 - fit.r2 > 1e-12) {
+        let left = 1.0 - fit.r2;
+        if left.is_nan() || left <= 1e-12 {
             return Err(Error::numeric("the controls leave nothing of a variable to correlate"));
         }
         Ok(fit.residuals)
@@ -159,7 +160,7 @@ fn coefficient(x: &[f64], y: &[f64]) -> Result<f64> {
     let (x, y) = (centred(x), centred(y));
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let scale = (dot(&x, &x) * dot(&y, &y)).sqrt();
-    if !(scale > 0.0) {
+    if scale.is_nan() || scale <= 0.0 {
         return Err(Error::numeric("a constant has no correlation"));
     }
     Ok((dot(&x, &y) / scale).clamp(-1.0, 1.0))

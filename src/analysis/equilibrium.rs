@@ -255,7 +255,12 @@ fn decide(run: &Run<'_>, evidence: &Evidence, limits: &Limits) -> Class {
         .iter()
         .any(|series| series.iter().any(|x| x.is_infinite()));
     let (accuracy, deviation) = evidence.test_accuracy;
-    if run.diverged || infinite || accuracy.is_nan() || !(evidence.train_accuracy >= limits.train_accuracy) {
+    if run.diverged
+        || infinite
+        || accuracy.is_nan()
+        || evidence.train_accuracy.is_nan()
+        || evidence.train_accuracy < limits.train_accuracy
+    {
         return Class::Failed;
     }
     let dominant = evidence.loss_period.as_ref().map_or(0.0, |found| found.period);

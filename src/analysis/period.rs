@@ -91,7 +91,7 @@ pub fn find(times: &[f64], values: &[f64], search: &Search) -> Result<Period> {
     let least = 4.0 * median_step(times);
     let shortest = search.shortest.unwrap_or(least).max(least);
     let longest = search.longest.unwrap_or(span / 4.0).min(span / 2.0);
-    if !(longest > shortest) {
+    if longest.is_nan() || longest <= shortest {
         return Err(Error::numeric(format!(
             "no period between {shortest} (four distances of the times) and {longest} can be told in a span of {span}"
         )));
@@ -148,7 +148,10 @@ fn check(times: &[f64], values: &[f64]) -> Result<()> {
             times.len()
         )));
     }
-    if times.windows(2).any(|pair| !(pair[1] > pair[0])) || values.iter().any(|x| !x.is_finite()) {
+    if times.iter().any(|t| t.is_nan())
+        || times.windows(2).any(|pair| pair[1] <= pair[0])
+        || values.iter().any(|x| !x.is_finite())
+    {
         return Err(Error::numeric(
             "expected times that increase and values that are finite".to_owned(),
         ));
