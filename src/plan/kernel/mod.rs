@@ -42,7 +42,7 @@ macro_rules! kernels {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Kernel {
             $(
-                #[doc = concat!("[`", stringify!($area), "::", stringify!($constant), "`]")]
+                #[doc = concat!("Contract `", stringify!($constant), "` of `src/plan/kernel/", stringify!($area), ".rs`.")]
                 $variant,
             )*
         }
