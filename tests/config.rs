@@ -122,7 +122,7 @@ fn files_are_refused_with_place_key_and_expectation() {
         ),
         (
             "[task]\nop = \"pow\"",
-            "run.toml:2:6: task.op = \"pow\", expected \"add\", \"sub\", \"mul\" or \"file\"",
+            "run.toml:2:6: task.op = \"pow\", expected \"add\", \"sub\", \"mul\", \"div\", \"sum_squares\", \"quadratic\", \"s5\", \"parity\", \"file\", \"idx\", \"cifar10\" or \"cifar100\"",
         ),
         (
             "[optimizer]\n  lr = nan",
@@ -154,11 +154,55 @@ fn files_are_refused_with_place_key_and_expectation() {
         ),
         (
             "[task]\nfile = \"d.safetensors\"",
-            "run.toml:2:8: task.file = \"d.safetensors\" needs task.op = \"file\"",
+            "run.toml:2:8: task.file = \"d.safetensors\" needs task.op = \"file\", \"idx\", \"cifar10\" or \"cifar100\"",
+        ),
+        (
+            "[task]\nop = \"idx\"\nfile = \"images\"",
+            "run.toml:3:8: task.file = \"images\", expected two paths, images and labels, for task.op = \"idx\"",
+        ),
+        (
+            "[task]\nop = \"file\"\nfile = \"a\"\ntest_file = [\"b\", \"c\"]",
+            "run.toml:4:13: task.test_file = [\"b\", \"c\"], expected one path for task.op = \"file\"",
+        ),
+        (
+            "[task]\nfile = 3",
+            "run.toml:2:8: task.file = 3, expected a path in quotes, or a list of paths",
+        ),
+        (
+            "[task]\nop = \"div\"\np = 91",
+            "run.toml:3:5: task.p = 91 is not prime, which task.op = \"div\" needs",
+        ),
+        (
+            "[task]\nop = \"parity\"\ntrain_samples = 10",
+            "run.toml:2:6: task.op = \"parity\" needs task.train_samples and task.test_samples",
+        ),
+        (
+            "[task]\nop = \"parity\"\ntrain_samples = 10\ntest_samples = 7\nbits = 4",
+            "run.toml:3:17: task.train_samples + task.test_samples = 17, expected at most the 16 strings of 4 bits",
+        ),
+        (
+            "[task]\nop = \"parity\"\ntrain_samples = 10\ntest_samples = 7\nparity = 41",
+            "run.toml:5:10: task.parity = 41, expected a whole number of at least 1 and at most task.bits",
+        ),
+        (
+            "[task]\np = 5\ntrain_samples = 25",
+            "run.toml:3:17: task.train_samples = 25 leaves 25 of 25 examples to train on and 0 to test on, expected at least one each",
+        ),
+        (
+            "[task]\np = 5\ntrain_samples = 20\ntest_samples = 6",
+            "run.toml:4:16: task.test_samples = 6, expected at most the 5 examples that are not trained on",
+        ),
+        (
+            "[task]\nlabel_noise = 0.1\nrandom_labels = true",
+            "run.toml:2:15: task.label_noise with task.random_labels = true, expected one of them",
+        ),
+        (
+            "[task]\nop = \"s5\"\n[stats]\nproperties = [\"logit:0:120\"]",
+            "run.toml:4:14: stats.properties: \"logit:0:120\" has class 120, expected below 120, the number of classes",
         ),
         (
             "[model]\nkind = \"mlp\"\ninput = \"float\"",
-            "run.toml:3:9: model.input = \"float\" needs data with real inputs, expected task.op = \"file\"",
+            "run.toml:3:9: model.input = \"float\" needs real inputs, expected task.op = \"file\", \"idx\", \"cifar10\", \"cifar100\" or \"parity\"",
         ),
         (
             "[stats]\nproperties = [\"accuracy\"]",
@@ -279,7 +323,7 @@ fn every_word_that_is_offered_is_taken() {
             words += 1;
         }
     }
-    assert_eq!(words, 32);
+    assert_eq!(words, 40);
 }
 
 #[test]

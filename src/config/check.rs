@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use super::keys;
-use super::{Batch, Config, Init, MlpInput, ModelKind, Property, Split, TaskOp};
+use super::{Batch, Config, Files, Init, MlpInput, ModelKind, Property, Split, TaskConfig, TaskOp};
+use crate::task::{counts, table_len};
 
 /// Why a configuration cannot be run.
 pub(super) struct Fault {
@@ -17,7 +18,10 @@ type Checked = Result<(), Fault>;
 
 /// Finds the first value that cannot be.
 pub(super) fn check(config: &Config) -> Checked {
-    task(config)?;
+    task(&config.task)?;
+    // TOML has no greater integers, and config.toml must hold the seed.
+    let seed = config.task.seed;
+    require(i64::try_from(seed).is_ok(), "task.seed", seed)?;
     model(config)?;
     optimizer(config)?;
     train(config)?;
@@ -25,41 +29,110 @@ pub(super) fn check(config: &Config) -> Checked {
 }
 
 /// Sizes of the training and test split; unknown before a data file is read.
-fn split_sizes(config: &Config) -> Option<(usize, usize)> {
-    if config.task.op == TaskOp::File {
-        return None;
-    }
-    let n = config.task.p as usize * config.task.p as usize;
-    let train = (config.task.train_fraction * n as f64) as usize;
-    Some((train, n - train.min(n)))
+fn split_sizes(config: &Config) -> Option<[usize; 2]> {
+    counts(table_len(&config.task)?, &config.task).ok()
 }
 
-fn task(config: &Config) -> Checked {
-    let task = &config.task;
-    let is_file = task.op == TaskOp::File;
-    match (&task.file, is_file) {
-        (None, true) => return fault(&["task.op"], r#"task.op = "file" needs task.file"#),
-        (Some(file), false) => {
-            let text = format!(r#"task.file = {file:?} needs task.op = "file""#);
-            return fault(&["task.file", "task.op"], text);
-        }
-        _ => {}
+/// Finds the first value of `[task]` that cannot be.
+pub(super) fn task(task: &TaskConfig) -> Checked {
+    files(task)?;
+    require(!task.op.is_modular() || (2..=4096).contains(&task.p), "task.p", task.p)?;
+    if task.op == TaskOp::Div && !is_prime(task.p) {
+        let text = format!(r#"task.p = {} is not prime, which task.op = "div" needs"#, task.p);
+        return fault(&["task.p", "task.op"], text);
     }
-    require(is_file || (2..=4096).contains(&task.p), "task.p", task.p)?;
     let fraction = task.train_fraction;
     require(fraction > 0.0 && fraction < 1.0, "task.train_fraction", fraction)?;
-    if let Some((train, test)) = split_sizes(config)
-        && (train == 0 || test == 0)
-    {
-        let n = train + test;
-        let text = format!(
-            "task.train_fraction = {fraction} leaves {train} of {n} examples to train on and {test} to test on, \
-             expected at least one each"
-        );
-        return fault(&["task.train_fraction", "task.p"], text);
+    require(task.train_samples != Some(0), "task.train_samples", 0)?;
+    require(task.test_samples != Some(0), "task.test_samples", 0)?;
+    require(
+        (0.0..=1.0).contains(&task.label_noise),
+        "task.label_noise",
+        task.label_noise,
+    )?;
+    if task.label_noise > 0.0 && task.random_labels {
+        let text = "task.label_noise with task.random_labels = true, expected one of them";
+        return fault(&["task.label_noise", "task.random_labels"], text);
     }
-    // TOML has no greater integers, and config.toml must hold the seed.
-    require(i64::try_from(task.seed).is_ok(), "task.seed", task.seed)
+    if task.op == TaskOp::Parity {
+        parity(task)?;
+    } else if let Some(n) = table_len(task)
+        && let Err(text) = counts(n, task)
+    {
+        let keys = [
+            "task.test_samples",
+            "task.train_samples",
+            "task.train_fraction",
+            "task.p",
+        ];
+        let culprit = keys.iter().position(|key| text.starts_with(key)).unwrap_or(0);
+        return fault(&keys[culprit..], text);
+    }
+    Ok(())
+}
+
+/// Whether an operation has the files it reads, and no other.
+fn files(task: &TaskConfig) -> Checked {
+    let op = task.op.name();
+    if !task.op.reads_files() {
+        for (key, files) in [("task.file", &task.file), ("task.test_file", &task.test_file)] {
+            if !files.is_empty() {
+                let text = format!(r#"{key} = {files} needs task.op = "file", "idx", "cifar10" or "cifar100""#);
+                return fault(&[key, "task.op"], text);
+            }
+        }
+        return Ok(());
+    }
+    if task.file.is_empty() {
+        return fault(&["task.op"], format!("task.op = {op:?} needs task.file"));
+    }
+    let fits = |files: &Files| match task.op {
+        TaskOp::File => files.0.len() == 1,
+        TaskOp::Idx => files.0.len() == 2,
+        _ => true,
+    };
+    let expected = match task.op {
+        TaskOp::Idx => "two paths, images and labels,",
+        _ => "one path",
+    };
+    for (key, files) in [("task.file", &task.file), ("task.test_file", &task.test_file)] {
+        if !files.is_empty() && !fits(files) {
+            let text = format!("{key} = {files}, expected {expected} for task.op = {op:?}");
+            return fault(&[key, "task.op"], text);
+        }
+    }
+    Ok(())
+}
+
+/// Most bit strings: they and their labels still fit into memory several times.
+const MAX_STRINGS: usize = 1 << 22;
+
+fn parity(task: &TaskConfig) -> Checked {
+    require((2..=64).contains(&task.bits), "task.bits", task.bits)?;
+    require((1..=task.bits).contains(&task.parity), "task.parity", task.parity)?;
+    let (Some(train), Some(test)) = (task.train_samples, task.test_samples) else {
+        let text = r#"task.op = "parity" needs task.train_samples and task.test_samples"#;
+        return fault(&["task.op"], text);
+    };
+    let all = train.saturating_add(test);
+    let strings = 1usize.checked_shl(task.bits).unwrap_or(usize::MAX);
+    if all > strings.min(MAX_STRINGS) {
+        let text = format!(
+            "task.train_samples + task.test_samples = {all}, expected at most {}",
+            if strings < MAX_STRINGS {
+                format!("the {strings} strings of {} bits", task.bits)
+            } else {
+                MAX_STRINGS.to_string()
+            }
+        );
+        return fault(&["task.train_samples", "task.test_samples", "task.bits"], text);
+    }
+    Ok(())
+}
+
+/// By trial: moduli are small.
+fn is_prime(n: u32) -> bool {
+    n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| n % d != 0)
 }
 
 fn model(config: &Config) -> Checked {
@@ -90,8 +163,9 @@ fn model(config: &Config) -> Checked {
             require(!model.hidden.contains(&0), "model.hidden", text)?;
             let embeds = model.input == MlpInput::Embedding;
             require(!embeds || model.d_model > 0, "model.d_model", model.d_model)?;
-            if model.input == MlpInput::Float && config.task.op != TaskOp::File {
-                let text = r#"model.input = "float" needs data with real inputs, expected task.op = "file""#;
+            let op = config.task.op;
+            if model.input == MlpInput::Float && !op.reads_files() && op != TaskOp::Parity {
+                let text = r#"model.input = "float" needs real inputs, expected task.op = "file", "idx", "cifar10", "cifar100" or "parity""#;
                 return fault(&["model.input", "task.op"], text);
             }
         }
@@ -118,7 +192,7 @@ fn optimizer(config: &Config) -> Checked {
     }
     let eps = optimizer.eps;
     require(eps > 0.0 && eps.is_finite(), "optimizer.eps", eps)?;
-    if let (Batch::Size(size), Some((train, _))) = (optimizer.batch, split_sizes(config))
+    if let (Batch::Size(size), Some([train, _])) = (optimizer.batch, split_sizes(config))
         && size > train
     {
         let text = format!("optimizer.batch = {size}, expected at most the {train} examples of the training split");
@@ -156,7 +230,7 @@ fn stats(config: &Config) -> Checked {
             return refuse(format!("{name:?} stands there twice"));
         }
         seen.push(property);
-        if let (Some((split, index)), Some((train, test))) = (property.sample(), split_sizes(config)) {
+        if let (Some((split, index)), Some([train, test])) = (property.sample(), split_sizes(config)) {
             let n = if split == Split::Train { train } else { test };
             if index >= n {
                 return refuse(format!(
@@ -164,12 +238,15 @@ fn stats(config: &Config) -> Checked {
                 ));
             }
         }
-        let classes = config.task.p as usize;
-        if let Some(class) = property
-            .class()
-            .filter(|&c| c >= classes && config.task.op != TaskOp::File)
+        if let (Some(class), Some(classes)) = (property.class(), crate::task::classes(&config.task))
+            && class >= classes
         {
-            return refuse(format!("{name:?} has class {class}, expected below task.p = {classes}"));
+            let below = if config.task.op.is_modular() {
+                format!("task.p = {classes}")
+            } else {
+                format!("{classes}, the number of classes")
+            };
+            return refuse(format!("{name:?} has class {class}, expected below {below}"));
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! What a run is: the complete configuration, with a default for every key.
 
 mod check;
+mod files;
 mod keys;
 mod layers;
 mod presets;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::model::{Activation, Norm, TensorGroup};
 
+pub use files::Files;
 pub use layers::Layers;
 pub use presets::{Preset, presets_page};
 pub use property::{Property, Split};
@@ -67,24 +69,49 @@ impl Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskConfig {
-    /// The operation, or `file`.
+    /// The operation, or how the data are read.
     pub op: TaskOp,
-    /// Modulus.
+    /// Modulus of a modular operation.
     pub p: u32,
     /// `"a b ="` or `"a op b ="`.
     pub prompt: Prompt,
+    /// Length of the bit strings of `parity`.
+    pub bits: u32,
+    /// How many of the bits `parity` depends on.
+    pub parity: u32,
     /// Share of all examples that is trained on, in (0, 1).
     pub train_fraction: f64,
-    /// Seed of the split, the initial weights, the batch order and the label noise.
+    /// Examples that are trained on, instead of a share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_samples: Option<usize>,
+    /// Examples that are tested on, instead of all others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_samples: Option<usize>,
+    /// Seed of the examples, the split, the initial weights, the batch order and the label noise.
     pub seed: u64,
     /// Replace every label by a uniform draw: the control in which nothing can be learnt but the table.
     pub random_labels: bool,
-    /// The data file of `op = "file"`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
+    /// Share of the training labels that is replaced by another class, in [0, 1].
+    pub label_noise: f64,
+    /// The data of an operation that reads files.
+    #[serde(skip_serializing_if = "Files::is_empty")]
+    pub file: Files,
+    /// Test data of an operation that reads files; with none, `file` is split.
+    #[serde(skip_serializing_if = "Files::is_empty")]
+    pub test_file: Files,
 }
 
-/// The operation whose table is learnt.
+impl TaskConfig {
+    /// Whether all values can be.
+    ///
+    /// # Errors
+    /// Names the first value that cannot, and what was expected.
+    pub fn check(&self) -> Result<()> {
+        check::task(self).map_err(|fault| Error::config(fault.text))
+    }
+}
+
+/// The operation whose table is learnt, or how the data are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskOp {
@@ -94,17 +121,66 @@ pub enum TaskOp {
     Sub,
     /// (a * b) mod p
     Mul,
-    /// tokens and labels from a safetensors file
+    /// a / b mod p, p prime, b != 0
+    Div,
+    /// (a^2 + b^2) mod p
+    SumSquares,
+    /// (a^2 + a b + b^2) mod p
+    Quadratic,
+    /// a after b, of permutations of five things
+    S5,
+    /// sum modulo 2 of a few secret bits of a random string
+    Parity,
+    /// tokens or real inputs, and labels, from a safetensors file
     File,
+    /// images and labels in the IDX files of MNIST
+    Idx,
+    /// images and labels in the binary batches of CIFAR-10
+    Cifar10,
+    /// images and fine labels in the binary files of CIFAR-100
+    Cifar100,
+}
+
+impl TaskOp {
+    /// How it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Sub => "sub",
+            Self::Mul => "mul",
+            Self::Div => "div",
+            Self::SumSquares => "sum_squares",
+            Self::Quadratic => "quadratic",
+            Self::S5 => "s5",
+            Self::Parity => "parity",
+            Self::File => "file",
+            Self::Idx => "idx",
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
+        }
+    }
+
+    /// Whether its examples come from files.
+    pub fn reads_files(self) -> bool {
+        matches!(self, Self::File | Self::Idx | Self::Cifar10 | Self::Cifar100)
+    }
+
+    /// Whether its operands are residues modulo p.
+    pub fn is_modular(self) -> bool {
+        matches!(
+            self,
+            Self::Add | Self::Sub | Self::Mul | Self::Div | Self::SumSquares | Self::Quadratic
+        )
+    }
 }
 
 /// How a pair is written as tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Prompt {
-    /// Three tokens: a, b, and `=`, which is token p.
+    /// Three tokens: a, b, and `=`, the token behind all operands (p).
     #[serde(rename = "a b =")]
     Short,
-    /// Four tokens: a, the operation (token p + 1), b, and `=` (token p).
+    /// Four tokens: a, the operation (the token behind `=`, p + 1), b, and `=` (token p).
     #[serde(rename = "a op b =")]
     Long,
 }
@@ -161,7 +237,7 @@ pub enum MlpInput {
     OneHot,
     /// Embedded tokens, concatenated over positions.
     Embedding,
-    /// Real vectors from a file.
+    /// Real vectors: from a file, or the bits of `parity` as -1 and 1.
     Float,
 }
 

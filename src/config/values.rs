@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{
-    Batch, Init, LossConfig, LossKind, MlpInput, ModelConfig, ModelKind, OptimizerConfig, OptimizerKind, Prompt,
+    Batch, Files, Init, LossConfig, LossKind, MlpInput, ModelConfig, ModelKind, OptimizerConfig, OptimizerKind, Prompt,
     Samples, Spectrum, StatsConfig, Stop, TaskConfig, TaskOp, TrainConfig,
 };
 use crate::model::{Activation, Norm};
@@ -88,10 +88,16 @@ impl Default for TaskConfig {
             op: TaskOp::Add,
             p: 59,
             prompt: Prompt::Short,
+            bits: 40,
+            parity: 3,
             train_fraction: 0.5,
+            train_samples: None,
+            test_samples: None,
             seed: 0,
             random_labels: false,
-            file: None,
+            label_noise: 0.0,
+            file: Files::default(),
+            test_file: Files::default(),
         }
     }
 }

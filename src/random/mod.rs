@@ -20,7 +20,7 @@ pub enum Purpose {
     InitialWeights = 0,
     /// The split into training and test examples.
     Split = 1,
-    /// Labels of the control without a rule.
+    /// Labels of the control without a rule; in sub-streams 1 and 2 which labels are noise, and what they become.
     LabelNoise = 2,
     /// The order of the samples in each epoch.
     BatchOrder = 3,
@@ -30,6 +30,8 @@ pub enum Purpose {
     Null = 5,
     /// Signs of random projections.
     Sketch = 6,
+    /// Examples that a task draws: strings, and in sub-stream 1 which bits count.
+    Examples = 16,
     /// Simulations and resampling in the analysis of series; one sub-stream for each simulation.
     Analysis = 32,
     /// Draws of `gmatrix theory`.

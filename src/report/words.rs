@@ -1,7 +1,7 @@
 //! Configurations and numbers as a reader says them.
 
 use crate::config::{
-    Batch, Config, LossKind, MlpInput, ModelConfig, ModelKind, OptimizerConfig, OptimizerKind, TaskOp,
+    Batch, Config, LossKind, MlpInput, ModelConfig, ModelKind, OptimizerConfig, OptimizerKind, TaskConfig, TaskOp,
 };
 use crate::model::{Activation, Norm};
 
@@ -67,15 +67,20 @@ pub fn task(config: &Config) -> String {
         TaskOp::Add => format!("(a + b) mod {}", task.p),
         TaskOp::Sub => format!("(a \u{2212} b) mod {}", task.p),
         TaskOp::Mul => format!("(a × b) mod {}", task.p),
-        TaskOp::File => match &task.file {
-            Some(file) => format!("data from {file}"),
-            None => "data from a file".to_owned(),
-        },
+        TaskOp::Div => format!("(a / b) mod {}", task.p),
+        TaskOp::SumSquares => format!("(a² + b²) mod {}", task.p),
+        TaskOp::Quadratic => format!("(a² + ab + b²) mod {}", task.p),
+        TaskOp::S5 => "composition in S₅".to_owned(),
+        TaskOp::Parity => format!("parity of {} of {} bits", task.parity, task.bits),
+        TaskOp::File => format!("data from {}", task.file.0.join(", ")),
+        TaskOp::Idx => format!("images from {}", task.file.0.join(", ")),
+        TaskOp::Cifar10 => "CIFAR-10".to_owned(),
+        TaskOp::Cifar100 => "CIFAR-100".to_owned(),
     };
-    if task.random_labels {
-        format!("{operation} with random labels")
-    } else {
-        operation
+    match task.label_noise {
+        _ if task.random_labels => format!("{operation} with random labels"),
+        noise if noise > 0.0 => format!("{operation} with {} of the training labels replaced", percent(noise)),
+        _ => operation,
     }
 }
 
@@ -100,13 +105,21 @@ pub fn optimizer(config: &Config) -> &'static str {
 /// The run in one sentence.
 pub fn sentence(config: &Config) -> String {
     format!(
-        "A {}, {}, learns {} from {} of all examples, by {}.",
+        "A {}, {}, learns {} from {}, by {}.",
         model(config),
         model_details(&config.model),
         task(config),
-        percent(config.task.train_fraction),
+        trained_on(&config.task),
         optimizer_details(config),
     )
+}
+
+fn trained_on(task: &TaskConfig) -> String {
+    match task.train_samples {
+        Some(samples) => format!("{} examples", count(samples as u64)),
+        None if task.test_file.is_empty() => format!("{} of all examples", percent(task.train_fraction)),
+        None => "all examples of its file".to_owned(),
+    }
 }
 
 fn model_details(model: &ModelConfig) -> String {

@@ -91,6 +91,8 @@ fn task(examples: Examples, shape: &ModelShape) -> Task {
         test: examples.clone(),
         train_rows: rows.clone(),
         test_rows: rows,
+        noisy: Vec::new(),
+        secret_bits: Vec::new(),
         modulus: None,
         d_vocab: shape.d_vocab(),
         d_vocab_out: shape.classes(),

@@ -1,9 +1,12 @@
 //! Tasks: tables, prompts, splits, controls and data files.
 
+mod images;
+mod operations;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use gmatrix::config::{MlpInput, ModelConfig, ModelKind, Prompt, TaskConfig, TaskOp};
+use gmatrix::config::{Files, MlpInput, ModelConfig, ModelKind, Prompt, TaskConfig, TaskOp};
 use gmatrix::model::ModelShape;
 use gmatrix::task::{Examples, Task, gram_subset};
 use gmatrix::{ErrorKind, Result};
@@ -14,11 +17,8 @@ fn task(op: TaskOp, p: u32, fraction: f64) -> TaskConfig {
     TaskConfig {
         op,
         p,
-        prompt: Prompt::Short,
         train_fraction: fraction,
-        seed: 0,
-        random_labels: false,
-        file: None,
+        ..TaskConfig::default()
     }
 }
 
@@ -146,7 +146,7 @@ fn wrong_tasks_are_refused_in_one_line() {
         (task(TaskOp::File, 5, 0.5), "needs task.file"),
         (
             TaskConfig {
-                file: Some("x".into()),
+                file: Files::from("x"),
                 ..task(TaskOp::Add, 5, 0.5)
             },
             "task.file = \"x\"",
@@ -224,7 +224,7 @@ fn files_of_any_integer_type_are_read_and_learnt_from() -> Result<()> {
     assert_eq!((examples.n, examples.t, examples.width), (4, 2, 0));
     assert_eq!((examples.d_vocab(), examples.classes()), (10, 3));
     let config = TaskConfig {
-        file: Some(path.display().to_string()),
+        file: Files::from(path.display().to_string()),
         ..task(TaskOp::File, 0, 0.5)
     };
     let task = Task::new(&config, &ModelConfig::default())?;
@@ -247,7 +247,7 @@ fn files_of_real_vectors_make_float_mlps() -> Result<()> {
     ];
     let path = write(dir.path(), &raw);
     let config = TaskConfig {
-        file: Some(path.display().to_string()),
+        file: Files::from(path.display().to_string()),
         ..task(TaskOp::File, 0, 0.5)
     };
     let task = Task::new(&config, &mlp(MlpInput::Float))?;
