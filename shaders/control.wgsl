@@ -55,6 +55,7 @@ fn begin(run: u32) {
     scalars[rates + CONTROL_BETA1] = settings[settings0 + CONTROL_BETA1];
     scalars[rates + CONTROL_BETA2] = settings[settings0 + CONTROL_BETA2];
     scalars[rates + CONTROL_EPS] = settings[settings0 + CONTROL_EPS];
+    scalars[rates + CONTROL_CLIP] = settings[settings0 + CONTROL_CLIP];
     for (var group = 0u; group < CONTROL_DECAY_GROUPS; group += 1u) {
         scalars[rates + CONTROL_DECAY + group] = settings[settings0 + CONTROL_DECAY + group];
     }

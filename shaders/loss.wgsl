@@ -1,5 +1,5 @@
 // loss — loss and hit of every sample; with GRADIENT the cotangent of its logits, scaled by 2^exponent so that its
-// largest entry lies in [1/2, 1). LOSS 0 cross-entropy without cancellation, 1 naive, 2 mean squared error.
+// largest entry lies in [1/2, 1). LOSS 0 cross-entropy without cancellation, 1 naive, 2 mean squared error, 3 StableMax.
 //
 // in 0 logits [N, V]   in 1 labels [N]   out 2 loss [N]   out 3 hit [N]   out 4 cotangent [N, V]   out 5 exponent [N]
 // params n, classes V   order: 64 running sums over classes, added in a tree; a workgroup takes one sample
@@ -9,7 +9,8 @@
 //
 // Without cancellation: with m2 the largest logit but the label's, q_j = exp(z_j - m2) and Q = sum of q_j over j != y,
 // the cotangent is F q_j and -F Q, F = exp(m2 - m)/S. It is never formed as p_y - 1, and F's exponent goes into the
-// sample's scale, so that it neither cancels nor underflows at any loss.
+// sample's scale, so that it neither cancels nor underflows at any loss. StableMax: log1p(Q/s_y), Q the sum of s_j over
+// j != y, and the label's share of the cotangent is formed from Q too.
 
 const LANES = 64u;
 
@@ -48,8 +49,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         accurate(run, sample, lane, y, own, second);
     } else if LOSS == 1u {
         naive(run, sample, lane, y, own, largest);
-    } else {
+    } else if LOSS == 2u {
         square(run, sample, lane, y);
+    } else {
+        stablemax(run, sample, lane, y, own);
     }
 }
 
@@ -147,6 +150,37 @@ fn square(run: u32, sample: u32, lane: u32, y: u32) {
     if GRADIENT != 0u {
         rescale(run, sample, lane);
     }
+}
+
+/// s(x) = x + 1 for x >= 0, else 1/(1 - x), and its slope.
+fn stable(x: f32) -> vec2<f32> {
+    let s = 1.0 / (1.0 - x);
+    return select(vec2(s, s * s), vec2(x + 1.0, 1.0), x >= 0.0);
+}
+
+fn stablemax(run: u32, sample: u32, lane: u32, y: u32, own_logit: f32) {
+    let classes = launch.classes;
+    let z0 = logits_at(run) + sample * classes;
+    var others = 0.0;
+    for (var j = lane; j < classes; j += LANES) {
+        if j != y {
+            others += stable(logits[z0 + j]).x;
+        }
+    }
+    others = sum_pairs(lane, vec2(others, 0.0)).x;
+    let own = stable(own_logit);
+    let total = own.x + others;
+    if lane == 0u {
+        loss[loss_at(run) + sample] = log_1p(others / own.x);
+    }
+    if GRADIENT == 0u {
+        return;
+    }
+    let c0 = cotangent_at(run) + sample * classes;
+    for (var j = lane; j < classes; j += LANES) {
+        cotangent[c0 + j] = select(stable(logits[z0 + j]).y / total, -(own.y / own.x) * (others / total), j == y);
+    }
+    rescale(run, sample, lane);
 }
 
 /// Scales a cotangent by a power of two into [1/2, 1); one that is zero or not finite keeps its own. Each thread reads

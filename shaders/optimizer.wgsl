@@ -1,10 +1,11 @@
 // optimizer — one update of the weights, its moments, and the sums from which its norms and cosines follow.
-// OPTIMIZER 0 sgd, 1 momentum, 2 adam (coupled L2), 3 adamw, each as in PyTorch.
+// OPTIMIZER 0 sgd, 1 momentum, 2 adam (coupled L2), 3 adamw, 4 nesterov, each as in PyTorch.
 //
-// inout 0 theta [P]   in 1 gradient [P]   inout 2 moments [3, P]: m, v, previous gradient   in 3 scalars (rates)
-// in 4 spans [tensors, 2]: end, group   out 5 partial [blocks, 7]: |theta|^2 (before), |g|^2, |update|^2, g.g_prev,
-// |g_prev|^2, g.m_prev, |m_prev|^2   params len P, tensors   order: 256 running sums in wide numbers within blocks of
-// 16,384, added in a tree; a workgroup takes one block
+// inout 0 theta [P]   in 1 gradient [P]   in 2 shaped [P], with SHAPED: what the update follows in the place of the
+// gradient   inout 3 moments [3, P]: m, v, previous gradient   in 4 scalars (rates)   in 5 spans [tensors, 2]: end, group
+// out 6 partial [blocks, 7]: |theta|^2 (before), |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2
+// params len P, tensors   order: 256 running sums in wide numbers within blocks of 16,384, added in a tree; a workgroup
+// takes one block
 // A weight that would overflow stays as it was, and |update|^2 is not finite: by that `control` ends the run.
 // import layout
 // import wide
@@ -47,18 +48,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let g = gradient[gradient_at(run) + k];
         let m_before = moments[m_place];
         let g_before = moments[g_place];
+        var taken = g;
+        if SHAPED != 0u {
+            taken = shaped[shaped_at(run) + k];
+        }
         var w_after = w;
         if OPTIMIZER == 0u {
-            w_after = w - narrow(lr) * (g + narrow(decay) * w);
-        } else if OPTIMIZER == 1u {
-            let m = narrow(beta1) * m_before + (g + narrow(decay) * w);
+            w_after = w - narrow(lr) * (taken + narrow(decay) * w);
+        } else if OPTIMIZER == 1u || OPTIMIZER == 4u {
+            let pull = taken + narrow(decay) * w;
+            let m = narrow(beta1) * m_before + pull;
             moments[m_place] = m;
-            w_after = w - narrow(lr) * m;
+            w_after = w - narrow(lr) * select(m, pull + narrow(beta1) * m, OPTIMIZER == 4u);
         } else {
             var kept = w;
-            var pull = g;
+            var pull = taken;
             if OPTIMIZER == 2u {
-                pull = g + narrow(decay) * w;
+                pull = taken + narrow(decay) * w;
             } else {
                 kept = w * narrow(wide_sub(wide(1.0), wide_mul(lr, decay)));
             }

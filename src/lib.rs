@@ -108,6 +108,7 @@ pub mod measure;
 pub mod model;
 pub mod optimizer;
 pub mod plan;
+pub mod pressure;
 pub mod random;
 pub mod record;
 #[cfg(feature = "report")]

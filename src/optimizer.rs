@@ -4,6 +4,7 @@ use crate::config::{OptimizerConfig, OptimizerKind};
 use crate::model::{Layout, Network, TensorGroup};
 use crate::plan::layout::OPTIMIZER_SUMS;
 use crate::plan::{Arena, Kernel, PlanBuilder, View, call, control};
+use crate::pressure::Shaping;
 use crate::stats::reduce;
 
 impl OptimizerKind {
@@ -24,6 +25,8 @@ pub struct Update {
     pub scalars: View,
     /// End and group of every tensor.
     pub spans: View,
+    /// What the gradient goes through first, if anything.
+    pub shaping: Option<Shaping>,
 }
 
 impl Update {
@@ -34,7 +37,16 @@ impl Update {
             moments: builder.buffer(Arena::Moments, "moments", &[3, net.layout.len]),
             scalars,
             spans: builder.table("spans", spans(&net.layout)),
+            shaping: None,
         }
+    }
+
+    /// The constants of the kernels that know the rule.
+    pub fn constants(&self) -> [(&'static str, u32); 2] {
+        [
+            ("OPTIMIZER", self.kind.code()),
+            ("SHAPED", u32::from(self.shaping.is_some())),
+        ]
     }
 
     /// Adds the update by `gradient`, and the columns that follow from it.
@@ -42,20 +54,16 @@ impl Update {
         let len = net.layout.len;
         let partial = reduce::partial(builder, len, OPTIMIZER_SUMS);
         let sums = builder.buffer(Arena::WideScratch, "update_sums", &[OPTIMIZER_SUMS]);
+        let mut bindings = vec![net.parameters, gradient];
+        bindings.extend(self.shaping.map(|shaping| shaping.taken()));
+        bindings.extend([self.moments, self.scalars, self.spans, partial]);
         builder.op(
             "update",
             vec![
                 call(
                     Kernel::Optimizer,
-                    &[("OPTIMIZER", self.kind.code())],
-                    &[
-                        net.parameters,
-                        gradient,
-                        self.moments,
-                        self.scalars,
-                        self.spans,
-                        partial,
-                    ],
+                    &self.constants(),
+                    &bindings,
                     &[len, net.layout.tensors.len()],
                 ),
                 reduce::sum_rows(partial, sums),
@@ -83,6 +91,7 @@ pub fn settings(config: &OptimizerConfig) -> Vec<f64> {
     settings[control::BETA1] = config.beta1;
     settings[control::BETA2] = config.beta2;
     settings[control::EPS] = config.eps;
+    settings[control::CLIP] = config.clip;
     for (place, group) in TensorGroup::ALL.iter().enumerate() {
         settings[control::DECAY + place] = *config.weight_decay_groups.get(group).unwrap_or(&config.weight_decay);
     }

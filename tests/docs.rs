@@ -53,7 +53,10 @@ fn every_column_is_explained_and_every_explained_column_exists() {
     assert!(missing.is_empty(), "docs/columns.md does not explain {missing:?}");
     // What else stands in first cells: forms, optimisers, properties.
     let others = |name: &str| {
-        ["raw.", "cosine.", "centred.", "sgd", "momentum", "adam", "adamw"].contains(&name)
+        [
+            "raw.", "cosine.", "centred.", "sgd", "momentum", "nesterov", "adam", "adamw",
+        ]
+        .contains(&name)
             || name.parse::<gmatrix::config::Property>().is_ok()
             || name
                 .replace(":i", ":0")

@@ -32,7 +32,7 @@ fn cases() -> Vec<Case> {
     let mut dirs: Vec<PathBuf> = fs::read_dir(fixtures())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
+        .filter(|path| path.join("expected.json").exists())
         .collect();
     dirs.sort();
     assert!(dirs.len() >= 20, "the fixtures are missing");
@@ -64,6 +64,7 @@ impl Case {
             precision,
             loss: match self.expected["loss_kind"].as_str().unwrap() {
                 "mse" => LossKind::Mse,
+                "stablemax" => LossKind::Stablemax,
                 _ => LossKind::CrossEntropy,
             },
             properties: names.iter().map(|n| n.as_str().unwrap().parse().unwrap()).collect(),

@@ -265,6 +265,7 @@ pub(super) enum LossArg {
     CrossEntropy,
     CrossEntropyNaive,
     Mse,
+    Stablemax,
 }
 
 impl LossArg {
@@ -274,6 +275,7 @@ impl LossArg {
             Self::CrossEntropy => LossKind::CrossEntropy,
             Self::CrossEntropyNaive => LossKind::CrossEntropyNaive,
             Self::Mse => LossKind::Mse,
+            Self::Stablemax => LossKind::Stablemax,
         }
     }
 }

@@ -190,6 +190,7 @@ fn optimizer(config: &Config) -> Checked {
     ] {
         require((0.0..1.0).contains(&beta), key, beta)?;
     }
+    require(not_negative(optimizer.clip), "optimizer.clip", optimizer.clip)?;
     let eps = optimizer.eps;
     require(eps > 0.0 && eps.is_finite(), "optimizer.eps", eps)?;
     if let (Batch::Size(size), Some([train, _])) = (optimizer.batch, split_sizes(config))

@@ -271,6 +271,8 @@ pub enum LossKind {
     CrossEntropyNaive,
     /// Mean over the classes of the squared distance to the one-hot label.
     Mse,
+    /// -log(s(z_y) / sum of s(z_j)) with s(x) = x + 1 for x >= 0, else 1/(1 - x) (Prieto et al. 2501.04697).
+    Stablemax,
 }
 
 /// `[optimizer]`
@@ -285,7 +287,7 @@ pub struct OptimizerConfig {
     pub weight_decay: f64,
     /// Overrides of `weight_decay` by tensor group.
     pub weight_decay_groups: BTreeMap<TensorGroup, f64>,
-    /// First-moment decay; the momentum of `momentum`.
+    /// First-moment decay; the momentum of `momentum` and `nesterov`.
     pub beta1: f64,
     /// Second-moment decay.
     pub beta2: f64,
@@ -295,6 +297,8 @@ pub struct OptimizerConfig {
     pub warmup: u32,
     /// Samples of a step.
     pub batch: Batch,
+    /// Largest 2-norm of the gradient that the optimiser takes; 0 for any.
+    pub clip: f64,
 }
 
 /// Update rules.
@@ -309,6 +313,8 @@ pub enum OptimizerKind {
     Adam,
     /// Adam with decoupled weight decay.
     Adamw,
+    /// Momentum with Nesterov's look-ahead as in PyTorch (buf = beta1 buf + g, step along g + beta1 buf), coupled L2.
+    Nesterov,
 }
 
 /// Samples of a step: all, or so many from the concatenated epoch permutations.

@@ -143,6 +143,7 @@ impl Default for OptimizerConfig {
             eps: 1e-8,
             warmup: 10,
             batch: Batch::Full,
+            clip: 0.0,
         }
     }
 }

@@ -62,12 +62,14 @@ pub const BETA2: usize = 4;
 pub const EPS: usize = 5;
 /// Weight decay, one number per tensor group.
 pub const DECAY: usize = 6;
+/// Largest norm of the gradient that the optimiser takes; 0 for any.
+pub const CLIP: usize = 13;
 /// Mean loss of the step's batch; its accuracy follows.
 pub const BATCH_LOSS: usize = 16;
 /// Squared norm of the step's mean gradient.
 pub const MEAN_SQUARE: usize = 18;
 
-/// Settings of a slot (host to device): learning rate, ln beta1, ln beta2, beta1, beta2, eps, then weight decays.
+/// Settings of a slot (host to device): learning rate, ln beta1, ln beta2, beta1, beta2, eps, weight decays, clip.
 pub const SETTINGS: usize = 16;
 /// Place of ln(beta1) in the settings; the others stand where [`LR`], [`BETA1`], … stand in the rates.
 pub const LN_BETA1: usize = 1;

@@ -99,6 +99,7 @@ pub fn optimizer(config: &Config) -> &'static str {
         OptimizerKind::Momentum => "momentum",
         OptimizerKind::Adam => "Adam",
         OptimizerKind::Adamw => "AdamW",
+        OptimizerKind::Nesterov => "Nesterov momentum",
     }
 }
 
@@ -167,10 +168,11 @@ fn optimizer_details(config: &Config) -> String {
         LossKind::CrossEntropy => "cross-entropy",
         LossKind::CrossEntropyNaive => "naive cross-entropy",
         LossKind::Mse => "squared error",
+        LossKind::Stablemax => "StableMax",
     };
     let betas = match kind {
         OptimizerKind::Sgd => String::new(),
-        OptimizerKind::Momentum => format!(", momentum {beta1}"),
+        OptimizerKind::Momentum | OptimizerKind::Nesterov => format!(", momentum {beta1}"),
         OptimizerKind::Adam | OptimizerKind::Adamw => format!(", betas {beta1} and {beta2}"),
     };
     let batch = match batch {

@@ -166,21 +166,23 @@ impl Properties {
                 (true, _) => "that of property train_loss",
             },
         );
+        let mut bindings = vec![self.gradients];
+        let full = match update.shaping {
+            Some(shaping) => {
+                bindings.push(shaping.rows);
+                shaping.add_full(builder, self.gradients.part(full * p, p))
+            }
+            None => full,
+        };
         let partial = reduce::partial(builder, p, self.products.len());
+        bindings.extend([net.parameters, update.moments, update.scalars, update.spans, partial]);
         builder.op(
             "decompose",
             vec![
                 call(
                     Kernel::Decompose,
-                    &[("OPTIMIZER", update.kind.code())],
-                    &[
-                        self.gradients,
-                        net.parameters,
-                        update.moments,
-                        update.scalars,
-                        update.spans,
-                        partial,
-                    ],
+                    &update.constants(),
+                    &bindings,
                     &[p, net.layout.tensors.len(), self.list.len(), full],
                 ),
                 reduce::sum_rows(partial, self.products),

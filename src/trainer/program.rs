@@ -9,6 +9,7 @@ use crate::loss::{Cotangent, Losses, losses, means};
 use crate::model::{Batch, ModelShape, Network};
 use crate::optimizer::Update;
 use crate::plan::{Arena, BufferId, Kernel, Plan, PlanBuilder, Segment, View, call, control};
+use crate::pressure::Shaping;
 use crate::stats::columns;
 use crate::stats::gram::{self, EXACT_LIMIT, Output};
 use crate::stats::properties::Properties;
@@ -72,7 +73,10 @@ pub fn build(config: &Config, shape: &ModelShape, sizes: Sizes) -> Result<Progra
         &properties,
         [sizes.train, sizes.test],
     );
-    let update = Update::new(&mut builder, &net, config.optimizer.kind, scalars);
+    let update = Update {
+        shaping: Shaping::new(&mut builder, &net, &config.optimizer),
+        ..Update::new(&mut builder, &net, config.optimizer.kind, scalars)
+    };
     let mut program = Builder {
         config,
         net: &net,
@@ -82,7 +86,7 @@ pub fn build(config: &Config, shape: &ModelShape, sizes: Sizes) -> Result<Progra
         builder,
         samples,
     };
-    program.step(properties.step_gradient(&net));
+    program.step(properties.step_gradient(&net), update.shaping);
     program.evaluate();
     program.gram();
     let Builder {
@@ -173,7 +177,7 @@ impl Builder<'_> {
     }
 
     /// Begin, Step and Scalars: what happens at every step before the update.
-    fn step(&mut self, gradient: View) {
+    fn step(&mut self, gradient: View, shaping: Option<Shaping>) {
         let kind = self.config.loss.kind;
         self.builder.segment(Segment::Begin);
         self.builder.op("begin", vec![phase(0, self.control)]);
@@ -193,6 +197,9 @@ impl Builder<'_> {
         let square = self.scalars.part(control::MEAN_SQUARE, 1);
         reduce::dot(builder, "gradient.square", gradient, gradient, square);
         builder.op("guard", vec![phase(1, self.control)]);
+        if let Some(shaping) = shaping {
+            shaping.add(builder, gradient, self.scalars);
+        }
         if self.config.stats.scalars_every > 0 {
             builder.segment(Segment::Scalars);
             let norm = per_sample::norms(builder, &sites, cotangent.exponent);

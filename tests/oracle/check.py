@@ -97,6 +97,9 @@ def second_logits(config, w, x):
 
 
 def second_loss(kind, z, y):
+    if kind == "stablemax":
+        s = [1 + x if x >= 0 else 1 / (1 - x) for x in z]
+        return np.log(sum(s)) - np.log(s[y])
     if kind == "mse":
         return ((z - np.eye(len(z))[y]) ** 2).mean()
     m = max(v for j, v in enumerate(z) if j != y)
@@ -221,17 +224,21 @@ def second_optimise(config, params, inputs, labels, o, steps, loss):
     """The update rules written out."""
     w = {k: v.clone() for k, v in params.items()}
     m, v = ({k: torch.zeros_like(x) for k, x in w.items()} for _ in range(2))
+    clip = o.get("clip", 0.0)
     for t in range(1, steps + 1):
         lr = o["lr"] * (min(t / o["warmup"], 1) if o["warmup"] else 1)
-        for k, g in oracle.per_sample(config, w, inputs, labels, loss)[1].items():
-            g = g.mean(0)
+        means = {k: g.mean(0) for k, g in oracle.per_sample(config, w, inputs, labels, loss)[1].items()}
+        if clip:
+            norm = math.sqrt(sum((g * g).sum().item() for g in means.values()))
+            means = {k: g * min(1.0, clip / (norm + 1e-6)) for k, g in means.items()}
+        for k, g in means.items():
             if o["kind"] == "adamw":
                 w[k] = w[k] - lr * o["weight_decay"] * w[k]
             else:
                 g = g + o["weight_decay"] * w[k]
-            if o["kind"] in ("sgd", "momentum"):
+            if o["kind"] in ("sgd", "momentum", "nesterov"):
                 m[k] = o["beta1"] * m[k] + g
-                w[k] = w[k] - lr * m[k]
+                w[k] = w[k] - lr * (g + o["beta1"] * m[k] if o["kind"] == "nesterov" else m[k])
             else:
                 m[k] = o["beta1"] * m[k] + (1 - o["beta1"]) * g
                 v[k] = o["beta2"] * v[k] + (1 - o["beta2"]) * g * g
@@ -273,6 +280,15 @@ def check_naive(path):
             close("naive: dlogits", t["dlogits"][i], p, 1e-6 + 2e-7 * np.ptp(row), 1.0)
 
 
+def check_steps(name, folder, config, params, inputs, labels):
+    written = json.loads((folder / "steps.json").read_text())
+    saved = load_file(folder / "steps.safetensors")
+    for steps in generate.SAVED_STEPS:
+        weights = second_optimise(config, params, inputs, labels, written["optimizer"], steps, written["loss_kind"])
+        for k, w in weights.items():
+            close(f"{name}: step {steps} of {k}", w, saved[f"after-{steps}/{k}"], 1e-10)
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--regenerate", action="store_true")
@@ -303,12 +319,12 @@ def main():
         scale = np.sqrt(np.outer(np.diag(matrix), np.diag(matrix)))
         assert np.linalg.eigvalsh(matrix / scale).min() > -1e-12, f"{name}: ntcov is not positive semi-definite"
         if (folder / "steps.json").exists():
-            settings = json.loads((folder / "steps.json").read_text())["optimizer"]
-            saved = load_file(folder / "steps.safetensors")
-            for steps in generate.SAVED_STEPS:
-                weights = second_optimise(config, params, inputs, labels, settings, steps, loss)
-                for k, w in weights.items():
-                    close(f"{name}: step {steps} of {k}", w, saved[f"after-{steps}/{k}"], 1e-10)
+            check_steps(name, folder, config, params, inputs, labels)
+        print(f"{name}: agrees", flush=True)
+    for name, (config, *_) in generate.STEP_CASES.items():
+        folder = generate.FIXTURES / name
+        params, data = load_file(folder / "weights.safetensors"), load_file(folder / "data.safetensors")
+        check_steps(name, folder, config, params, data["tokens"], data["labels"])
         print(f"{name}: agrees", flush=True)
     check_population_ratios()
     check_naive(generate.FIXTURES / "naive_cross_entropy.safetensors")
@@ -317,6 +333,8 @@ def main():
             other = pathlib.Path(other)
             for name, (config, n, options) in generate.CASES.items():
                 generate.write_case(other, name, config, n, options)
+            for name, (config, n, loss, settings) in generate.STEP_CASES.items():
+                generate.write_step_case(other, name, config, n, loss, settings)
             generate.write_naive_cross_entropy(other)
             for path in sorted(p for p in other.rglob("*") if p.is_file()):
                 assert path.read_bytes() == (generate.FIXTURES / path.relative_to(other)).read_bytes(), f"{path.name} of {path.parent.name} differs"

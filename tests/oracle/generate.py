@@ -77,9 +77,16 @@ CASES = {
     "mlp_one_hot_relu_trained": (ONE_HOT, 23, {"train": 200, "conflict": True}),
     "mlp_embedding_gelu_random": (EMBEDDED, 15, {"steps": ADAM | {"eps": 1e-5, "warmup": 0}}),
     "mlp_embedding_gelu_trained": (EMBEDDED, 24, {"train": 250}),
+    "mlp_one_hot_relu_stablemax": (ONE_HOT, 17, {"train": 40, "loss": "stablemax", "steps": ADAM | {"lr": 1e-3}}),
     "mlp_float_relu_random": (FLOAT, 13, {}),
     "mlp_float_relu_trained": (FLOAT, 17, {"train": 200}),
     "mlp_float_relu_zero": (FLOAT, 13, {"train": 200, "zero": True}),
+}
+# name: configuration, number of samples, loss, optimiser settings; only ten steps are written.
+STEP_CASES = {
+    "steps_nesterov": (ONE_HOT, 17, "cross_entropy", MOMENTUM | {"kind": "nesterov"}),
+    "steps_clip_sgd": (QUADRATIC, 13, "mse", SGD | {"lr": 0.5, "clip": 0.2}),
+    "steps_clip_adamw": (P2, 15, "cross_entropy", ADAMW | {"clip": 0.9}),
 }
 PROPERTIES = ["loss", "half_norm2", "logit:0:0", "logit:0:3", "logit:4:1", "prob:0:3", "prob:4:1", "log_odds:0",
               "log_odds:4"]
@@ -237,16 +244,31 @@ def write_case(out, name, config, n, options):
     write(folder / "expected.safetensors", tensors)
 
     if "steps" in options:
-        saved, before = {}, []
-        for t, (weights, value) in enumerate(oracle.optimise(config, params, inputs, labels, options["steps"], STEPS, loss), 1):
-            before.append(value)
-            if t in SAVED_STEPS:
-                saved |= {f"after-{t}/{k}": v for k, v in weights.items()}
-        write(folder / "steps.safetensors", saved)
-        write_json(folder / "steps.json", {"optimizer": options["steps"], "loss_kind": loss, "losses_before": before})
+        write_steps(folder, config, params, inputs, labels, options["steps"], loss)
     spread = losses.max() / losses[losses > 0].min()
     print(f"{name:34} P {G.shape[1]:5} N {n:3} loss {expected['loss']:.2e} spread {spread:.1e} "
           f"accuracy {expected['accuracy']:.2f} ranks {flat['raw.rank']} {flat['cosine.rank']} {flat['centred.rank']}")
+
+
+def write_steps(folder, config, params, inputs, labels, settings, loss):
+    saved, before = {}, []
+    for t, (weights, value) in enumerate(oracle.optimise(config, params, inputs, labels, settings, STEPS, loss), 1):
+        before.append(value)
+        if t in SAVED_STEPS:
+            saved |= {f"after-{t}/{k}": v for k, v in weights.items()}
+    write(folder / "steps.safetensors", saved)
+    write_json(folder / "steps.json", {"optimizer": settings, "loss_kind": loss, "losses_before": before})
+
+
+def write_step_case(out, name, config, n, loss, settings):
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    inputs, labels = samples(config, n, generator(name, "samples"), False)
+    params = random_weights(config, generator(name, "weights"), False)
+    write(folder / "weights.safetensors", params, {"config": json.dumps(config)})
+    write(folder / "data.safetensors", {"tokens": inputs, "labels": labels})
+    write_steps(folder, config, params, inputs, labels, settings, loss)
+    print(f"{name}: ten steps")
 
 
 def write_naive_cross_entropy(out):
@@ -294,6 +316,9 @@ def main():
     for name, (config, n, options) in CASES.items():
         if fnmatch.fnmatch(name, arguments.only):
             write_case(arguments.out, name, config, n, options)
+    for name, (config, n, loss, settings) in STEP_CASES.items():
+        if fnmatch.fnmatch(name, arguments.only):
+            write_step_case(arguments.out, name, config, n, loss, settings)
     if fnmatch.fnmatch("naive_cross_entropy", arguments.only):
         write_naive_cross_entropy(arguments.out)
 

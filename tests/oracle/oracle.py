@@ -170,7 +170,14 @@ def mean_squared_error(z, y):
     return ((z - one_hot(y, z.shape[-1])) ** 2).mean()
 
 
-LOSSES = {"cross_entropy": cross_entropy, "mse": mean_squared_error}
+def stablemax(z, y):
+    """-log(s(z_y) / sum s(z_j)), s(x) = x + 1 for x >= 0, else 1/(1 - x) (Prieto et al. 2501.04697)."""
+    negative = torch.where(z < 0, z, torch.zeros(()))  # keeps the unused branch away from its pole
+    s = torch.where(z < 0, 1.0 / (1.0 - negative), z + 1.0)
+    return -torch.log(torch.gather(s, -1, y.reshape(1))[0] / s.sum())
+
+
+LOSSES = {"cross_entropy": cross_entropy, "mse": mean_squared_error, "stablemax": stablemax}
 
 
 def probability(z, c):
@@ -453,10 +460,17 @@ def make_optimizer(settings, leaves):
         family = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[kind]
         betas = (settings["beta1"], settings["beta2"])
         return family(leaves, lr=settings["lr"], betas=betas, eps=settings["eps"], weight_decay=decay, foreach=False)
-    if kind in ("sgd", "momentum"):  # L2 added to the gradient; no dampening, no Nesterov
-        mu = settings["beta1"] if kind == "momentum" else 0.0
-        return torch.optim.SGD(leaves, lr=settings["lr"], momentum=mu, weight_decay=decay, foreach=False)
+    if kind in ("sgd", "momentum", "nesterov"):  # L2 added to the gradient; no dampening
+        mu = 0.0 if kind == "sgd" else settings["beta1"]
+        ahead = kind == "nesterov"
+        return torch.optim.SGD(leaves, lr=settings["lr"], momentum=mu, weight_decay=decay, nesterov=ahead, foreach=False)
     raise ValueError(f"unknown optimiser {kind}")
+
+
+def shape_gradients(settings, leaves):
+    """What stands between backward and the optimiser."""
+    if settings.get("clip", 0.0) > 0.0:
+        torch.nn.utils.clip_grad_norm_(leaves.values(), settings["clip"])
 
 
 def optimise(config, params, inputs, labels, settings, steps, loss="cross_entropy"):
@@ -475,5 +489,6 @@ def optimise(config, params, inputs, labels, settings, steps, loss="cross_entrop
         one = lambda x, y: loss_of(config, leaves, x, y, loss)
         value = torch.func.vmap(one)(inputs, labels).mean()
         value.backward()
+        shape_gradients(settings, leaves)
         optimizer.step()
         yield {k: v.detach().clone() for k, v in leaves.items()}, value.item()

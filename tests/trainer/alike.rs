@@ -7,13 +7,16 @@ use gmatrix::model::Layout;
 use gmatrix::record::{EndReason, Run, TensorSet};
 use gmatrix::trainer::{Experiment, RecordedRun};
 
-use crate::support::{PRECISIONS, Trace, alone, experiment, finish, minibatch, mlp, trace, trainer, transformer};
+use crate::support::{
+    PRECISIONS, Trace, alone, experiment, finish, minibatch, mlp, shaped, trace, trainer, transformer,
+};
 
-fn cases() -> [(&'static str, Experiment); 3] {
+fn cases() -> [(&'static str, Experiment); 4] {
     [
         ("transformer", experiment(&transformer())),
         ("minibatch", experiment(&minibatch())),
         ("mlp", experiment(&mlp())),
+        ("shaped", experiment(&shaped())),
     ]
 }
 

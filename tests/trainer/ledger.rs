@@ -19,9 +19,10 @@ const PROPERTIES: [&str; 7] = [
     "mean_log_odds_test",
 ];
 
-const KINDS: [(OptimizerKind, f64); 4] = [
+const KINDS: [(OptimizerKind, f64); 5] = [
     (OptimizerKind::Sgd, 0.1),
     (OptimizerKind::Momentum, 0.03),
+    (OptimizerKind::Nesterov, 0.03),
     (OptimizerKind::Adam, 3e-3),
     (OptimizerKind::Adamw, 3e-3),
 ];
@@ -146,6 +147,20 @@ fn parts_add_up_to_the_change_and_the_ledger_closes() {
     }
 }
 
+#[test]
+fn parts_of_a_shaped_gradient_add_up() {
+    for (kind, lr) in KINDS {
+        for batch in BATCHES {
+            let mut config = config(kind, lr, batch, 1);
+            config.optimizer.clip = 0.3;
+            let experiment = experiment(&config);
+            let what = format!("{kind:?} {batch:?} clipped");
+            check(&experiment, &what);
+            follows(&experiment, &what);
+        }
+    }
+}
+
 fn check(experiment: &Experiment, what: &str) {
     let config = &experiment.config;
     let steps = steps(experiment);
@@ -197,25 +212,11 @@ fn predictions_are_products_with_the_update_that_was_made() {
     for (kind, lr) in KINDS {
         for batch in BATCHES {
             let experiment = experiment(&config(kind, lr, batch, 1));
+            follows(&experiment, &format!("{kind:?} {batch:?}"));
             for (k, step) in steps(&experiment).iter().enumerate().take(6) {
                 let what = format!("{kind:?} {batch:?} step {k}");
-                let change = step.change();
-                let gradient = |examples: &Examples| measured(&experiment, examples, &step.before).mean_gradient;
-                let gradients = [
-                    ("train_loss", gradient(&experiment.task.train)),
-                    ("test_loss", gradient(&experiment.task.test)),
-                    ("half_norm2", step.before.clone()),
-                ];
+                let gradients = gradients(&experiment, step);
                 for (name, gradient) in &gradients {
-                    // Adam divides what a minibatch never saw by eps: selection and noise are then large, and cancel.
-                    let parts = ["selection", "noise"].map(|part| step.of(part, name).abs());
-                    let scale = (dot(gradient, gradient) * dot(&change, &change)).sqrt() + parts[0] + parts[1];
-                    close(
-                        step.of("predicted", name),
-                        dot(gradient, &change),
-                        scale,
-                        &format!("{what} {name}"),
-                    );
                     for (other, second) in &gradients {
                         let scale = (dot(gradient, gradient) * dot(second, second)).sqrt();
                         let found = step.of(&format!("ntcov.{name}"), other);
@@ -238,6 +239,35 @@ fn predictions_are_products_with_the_update_that_was_made() {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Gradients of three properties before the step, from their definitions.
+fn gradients(experiment: &Experiment, step: &Step) -> [(&'static str, Vec<f64>); 3] {
+    let gradient = |examples: &Examples| measured(experiment, examples, &step.before).mean_gradient;
+    [
+        ("train_loss", gradient(&experiment.task.train)),
+        ("test_loss", gradient(&experiment.task.test)),
+        ("half_norm2", step.before.clone()),
+    ]
+}
+
+/// Predicted changes are the products of gradients with the update that was made.
+fn follows(experiment: &Experiment, what: &str) {
+    for (k, step) in steps(experiment).iter().enumerate().take(6) {
+        let change = step.change();
+        for (name, gradient) in &gradients(experiment, step) {
+            // Adam divides what a minibatch never saw by eps: selection and noise are then large, and cancel.
+            let parts = ["selection", "noise"].map(|part| step.of(part, name).abs());
+            let scale = (dot(gradient, gradient) * dot(&change, &change)).sqrt() + parts[0] + parts[1];
+            let predicted = step.of("predicted", name);
+            close(
+                predicted,
+                dot(gradient, &change),
+                scale,
+                &format!("{what} step {k} {name}"),
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gmatrix::backend::Precision;
-use gmatrix::config::{Batch, Config, LossKind, OptimizerConfig, StatsConfig, Stop, TrainConfig};
+use gmatrix::config::{Config, StatsConfig, Stop, TrainConfig};
 use gmatrix::model::weights::{Overrides, read_weights};
 use gmatrix::model::{Layout, ModelShape};
 use gmatrix::record::TensorSet;
@@ -27,7 +27,7 @@ fn cases() -> Vec<Case> {
     let dirs = fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path());
     let mut dirs: Vec<PathBuf> = dirs.filter(|dir| dir.join("steps.json").exists()).collect();
     dirs.sort();
-    assert!(dirs.len() >= 7, "the fixtures are missing");
+    assert!(dirs.len() >= 11, "the fixtures are missing");
     dirs.iter().map(|dir| case(dir)).collect()
 }
 
@@ -50,20 +50,9 @@ fn case(dir: &Path) -> Case {
 }
 
 fn config(steps: &Value) -> Config {
-    let set = &steps["optimizer"];
-    let number = |key: &str| set[key].as_f64().unwrap();
-    let mut config = Config {
-        optimizer: OptimizerConfig {
-            kind: serde_json::from_value(set["kind"].clone()).unwrap(),
-            lr: number("lr"),
-            beta1: number("beta1"),
-            beta2: number("beta2"),
-            eps: number("eps"),
-            weight_decay: number("weight_decay"),
-            warmup: set["warmup"].as_u64().unwrap() as u32,
-            batch: Batch::Full,
-            ..OptimizerConfig::default()
-        },
+    Config {
+        optimizer: serde_json::from_value(steps["optimizer"].clone()).unwrap(),
+        loss: serde_json::from_value(serde_json::json!({ "kind": steps["loss_kind"] })).unwrap(),
         train: TrainConfig {
             steps: 10,
             stop: Stop::Never,
@@ -76,12 +65,7 @@ fn config(steps: &Value) -> Config {
             ..StatsConfig::default()
         },
         ..Config::default()
-    };
-    config.loss.kind = match steps["loss_kind"].as_str().unwrap() {
-        "mse" => LossKind::Mse,
-        _ => LossKind::CrossEntropy,
-    };
-    config
+    }
 }
 
 /// All examples are trained on; the test split, which no update sees, is the same.

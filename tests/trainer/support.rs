@@ -86,6 +86,16 @@ pub fn mlp() -> Config {
     }
 }
 
+/// The same with Nesterov's momentum on StableMax, and a gradient that is clipped at most steps.
+pub fn shaped() -> Config {
+    let mut config = minibatch();
+    config.loss.kind = LossKind::Stablemax;
+    config.optimizer.kind = OptimizerKind::Nesterov;
+    config.optimizer.lr = 0.02;
+    config.optimizer.clip = 0.5;
+    config
+}
+
 pub fn experiment(config: &Config) -> Experiment {
     Experiment::new(config).unwrap()
 }

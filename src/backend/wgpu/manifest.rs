@@ -70,6 +70,8 @@ shaders! {
     SampleNorms "sample_norms" |p, _| p[0].into();
     BatchStatistics "batch_statistics" |_, _| 1;
     GramTile "gram_tile" |p, _| triangle(p[0].div_ceil(64).into());
+    Clip "clip" |_, _| 1;
+    Scale "scale" |p, _| product(p, &[0]).div_ceil(THREADS);
     Difference "difference" |_, _| 1;
     Copy "copy" |p, _| product(p, &[0]).div_ceil(THREADS);
     Row "row" |_, _| 1;

@@ -127,6 +127,7 @@ fn layout() -> String {
         ("BETA1", control::BETA1),
         ("BETA2", control::BETA2),
         ("EPS", control::EPS),
+        ("CLIP", control::CLIP),
         ("DECAY", control::DECAY),
         ("DECAY_GROUPS", crate::model::TensorGroup::ALL.len()),
         ("BATCH_LOSS", control::BATCH_LOSS),

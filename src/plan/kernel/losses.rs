@@ -6,14 +6,14 @@ use crate::plan::buffer::Element::{Real, Wide, Word};
 
 contracts! {
     /// Loss and hit of every sample; with GRADIENT the cotangent of its logits, scaled by 2^exponent into [1/2, 1).
-    /// LOSS 0 cross-entropy without cancellation, 1 naive cross-entropy, 2 mean squared error over classes.
+    /// LOSS 0 cross-entropy without cancellation, 1 naive cross-entropy, 2 mean squared error over classes, 3 StableMax.
     LOSS = "loss" {
         bindings: [
             read("logits", Real), read("labels", Word), write("loss", Real), write("hit", Word),
             when(write("cotangent", Real), "GRADIENT"), when(write("exponent", Word), "GRADIENT"),
         ],
         params: [n, classes],
-        constants: [choice("LOSS", &[0, 1, 2]), flag("GRADIENT")],
+        constants: [choice("LOSS", &[0, 1, 2, 3]), flag("GRADIENT")],
         items: |p| p[0].into(),
         flops: |p| 6 * product(p, &[0, 1]),
     }

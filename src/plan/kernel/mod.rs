@@ -31,6 +31,7 @@ pub mod gram;
 pub mod losses;
 mod parts;
 pub mod passes;
+pub mod shaping;
 pub mod updates;
 
 use super::contract::Contract;
@@ -96,6 +97,8 @@ kernels! {
     Optimizer = updates::OPTIMIZER,
     UpdateStatistics = updates::UPDATE_STATISTICS,
     Decompose = updates::DECOMPOSE,
+    Clip = shaping::CLIP,
+    Scale = shaping::SCALE,
     Ledger = updates::LEDGER,
     SampleNorms = gram::SAMPLE_NORMS,
     BatchStatistics = gram::BATCH_STATISTICS,

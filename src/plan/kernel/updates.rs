@@ -1,20 +1,21 @@
 //! The optimiser, and what its update does to properties.
 
 use super::BLOCK;
-use super::parts::{choice, no_flops, one, product, read, update, write};
+use super::parts::{choice, flag, no_flops, one, product, read, update, when, write};
 use crate::plan::buffer::Element::{Real, Wide, Word};
 
 contracts! {
     /// One update of the weights. moments `[3, P]`: m, v, previous gradient. spans: ends and group of each tensor.
     /// partial `[blocks, 7]`: |theta|^2, |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2.
-    /// OPTIMIZER 0 sgd, 1 momentum, 2 adam (coupled L2), 3 adamw.
+    /// OPTIMIZER 0 sgd, 1 momentum, 2 adam (coupled L2), 3 adamw, 4 nesterov. With SHAPED the update follows the first
+    /// row of `shaped`, and the sums are still about `gradient`.
     OPTIMIZER = "optimizer" {
         bindings: [
-            update("theta", Real), read("gradient", Real), update("moments", Real), read("scalars", Wide),
-            read("spans", Word), write("partial", Wide),
+            update("theta", Real), read("gradient", Real), when(read("shaped", Real), "SHAPED"),
+            update("moments", Real), read("scalars", Wide), read("spans", Word), write("partial", Wide),
         ],
         params: [len, tensors],
-        constants: [choice("OPTIMIZER", &[0, 1, 2, 3])],
+        constants: [choice("OPTIMIZER", &[0, 1, 2, 3, 4]), flag("SHAPED")],
         items: |p| u64::from(p[0]).div_ceil(BLOCK as u64),
         flops: |p| 30 * u64::from(p[0]),
     }
@@ -28,14 +29,16 @@ contracts! {
     }
     /// gradients `[1 + K, P]`: the step's, then one per property. partial `[blocks, K * K + 4 K]`: products of the property
     /// gradients with each other, then of each with the selection, lagged, noise and decay parts of the coming update;
-    /// row `full` of gradients is the mean gradient over the whole training split.
+    /// row `full` of gradients is the mean gradient over the whole training split. With SHAPED, `shaped` `[3, P]` holds
+    /// what the optimiser takes, what of it the step's gradient gives now, and what the whole split's would give now;
+    /// `full` is then a row of it.
     DECOMPOSE = "decompose" {
         bindings: [
-            read("gradients", Real), read("theta", Real), read("moments", Real), read("scalars", Wide),
-            read("spans", Word), write("partial", Wide),
+            read("gradients", Real), when(read("shaped", Real), "SHAPED"), read("theta", Real),
+            read("moments", Real), read("scalars", Wide), read("spans", Word), write("partial", Wide),
         ],
         params: [len, tensors, properties, full],
-        constants: [choice("OPTIMIZER", &[0, 1, 2, 3])],
+        constants: [choice("OPTIMIZER", &[0, 1, 2, 3, 4]), flag("SHAPED")],
         items: |p| u64::from(p[0]).div_ceil(BLOCK as u64),
         flops: |p| 2 * u64::from(p[0]) * (product(p, &[2, 2]) + 4 * u64::from(p[2])),
     }

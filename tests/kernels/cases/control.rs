@@ -64,7 +64,7 @@ fn begin<T: Real>(block: &mut [u32], settings: &[T], scalars: &mut [T]) {
     let correction = |ln_beta: T| T::new(1.0) - (t * ln_beta).exp();
     scalars[control::CORRECTION1] = correction(settings[control::LN_BETA1]);
     scalars[control::CORRECTION2] = correction(settings[control::LN_BETA2]);
-    for place in [control::BETA1, control::BETA2, control::EPS] {
+    for place in [control::BETA1, control::BETA2, control::EPS, control::CLIP] {
         scalars[place] = settings[place];
     }
     // Seven groups have a decay of their own.

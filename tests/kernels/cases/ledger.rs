@@ -15,6 +15,13 @@ impl Oracle for Decompose {
         let [len, _, properties, full] = x.params();
         let gradients = x.real::<T>("gradients");
         let row = |place: usize| &gradients[place * len..][..len];
+        let shaped = x.flag("SHAPED").then(|| x.real::<T>("shaped"));
+        // What is taken, what of it is the step's own, and the whole split's share.
+        let from = |place: usize| match &shaped {
+            Some(rows) => &rows[place * len..][..len],
+            None => row(place),
+        };
+        let (taken, now) = (from(0), from(usize::from(shaped.is_some())));
         let (theta, moments) = (x.real::<T>("theta"), x.real::<T>("moments"));
         let (rates, spans) = (x.plain("scalars"), x.words("spans"));
         let rate = |place: usize| T::new(rates[place]);
@@ -23,11 +30,21 @@ impl Oracle for Decompose {
         // selection, lagged, noise, decay of every weight
         let split = |k: usize| -> [T; 4] {
             let decay = T::new(decay_of(k, spans, rates));
-            let (w, g, g_full, m, v) = (theta[k], row(0)[k], row(full)[k], moments[k], moments[len + k]);
-            let noise = g - g_full;
+            let (w, g, g_full, m, v) = (theta[k], taken[k], from(full)[k], moments[k], moments[len + k]);
+            let (noise, earlier) = (now[k] - g_full, g - now[k]);
             match x.constant("OPTIMIZER") {
-                0 => [-(lr * g_full), T::new(0.0), -(lr * noise), -(lr * decay * w)],
-                1 => [-(lr * g_full), -(lr * beta1 * m), -(lr * noise), -(lr * decay * w)],
+                0 => [-(lr * g_full), -(lr * earlier), -(lr * noise), -(lr * decay * w)],
+                1 => [
+                    -(lr * g_full),
+                    -(lr * (beta1 * m + earlier)),
+                    -(lr * noise),
+                    -(lr * decay * w),
+                ],
+                4 => {
+                    let ahead = lr * (one + beta1);
+                    let lagged = -(lr * beta1 * beta1 * m + ahead * earlier);
+                    [-(ahead * g_full), lagged, -(ahead * noise), -(ahead * decay * w)]
+                }
                 kind => {
                     let coupled = if kind == 2 { decay * w } else { T::new(0.0) };
                     let v = beta2 * v + (one - beta2) * (g + coupled) * (g + coupled);
@@ -35,7 +52,7 @@ impl Oracle for Decompose {
                     let step = lr / rate(control::CORRECTION1) / root;
                     let now = -(step * (one - beta1));
                     let decayed = if kind == 2 { now * coupled } else { -(lr * decay * w) };
-                    [now * g_full, -(step * beta1 * m), now * noise, decayed]
+                    [now * g_full, now * earlier - step * beta1 * m, now * noise, decayed]
                 }
             }
         };
@@ -55,30 +72,35 @@ impl Oracle for Decompose {
 }
 
 pub fn decompose() -> Vec<Case> {
-    let case = |len: usize, kind: u32, properties: usize, full: usize| {
+    let case = |len: usize, kind: u32, shaped: u32, properties: usize, full: usize| {
         let spans = spans(len);
         let tensors = spans.len() / 2;
         let width = properties * properties + 4 * properties;
-        let buffers = vec![
-            normal((1 + properties) * len),
+        let mut buffers = vec![normal((1 + properties) * len)];
+        let full = if shaped == 1 { 1 + full.min(1) } else { full };
+        if shaped == 1 {
+            buffers.push(normal(3 * len));
+        }
+        buffers.extend([
             normal(len),
             filled(3 * len, move |rng| moments(rng, len)),
             filled(control::RATES, |_| rates(5.0)),
             filled_words(spans.len(), move |_| spans.clone()),
             poison(width * len.div_ceil(BLOCK)),
-        ];
+        ]);
         Case::new(
             Kernel::Decompose,
             format!("len={len} properties={properties} full={full}"),
-            &[("OPTIMIZER", kind)],
+            &[("OPTIMIZER", kind), ("SHAPED", shaped)],
             &[len, tensors, properties, full],
             buffers,
             Decompose,
         )
     };
     let shapes = [(1, 1, 0), (31, 2, 1), (345, 5, 3), (97, 3, 0), (BLOCK + 33, 2, 2)];
-    (0..4)
-        .flat_map(|kind| shapes.map(|(len, properties, full)| case(len, kind, properties, full)))
+    let rules = (0..5).flat_map(|kind| [(kind, 0), (kind, 1)]);
+    rules
+        .flat_map(|(kind, shaped)| shapes.map(|(len, properties, full)| case(len, kind, shaped, properties, full)))
         .collect()
 }
 

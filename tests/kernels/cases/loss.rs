@@ -64,6 +64,19 @@ fn loss_of<T: Real>(kind: u32, z: &[T], y: usize) -> (T, Vec<T>) {
     let one = T::new(1.0);
     let (p, others) = softmax(z, y);
     match kind {
+        3 => {
+            let zero = T::new(0.0);
+            let s: Vec<T> = z
+                .iter()
+                .map(|x| if *x < zero { one / (one - *x) } else { *x + one })
+                .collect();
+            let slope = |j: usize| if z[j] < zero { s[j] * s[j] } else { one };
+            let rest = sum(s.iter().enumerate().filter(|(j, _)| *j != y).map(|(_, s)| *s));
+            let total = rest + s[y];
+            let mut cotangent: Vec<T> = (0..z.len()).map(|j| slope(j) / total).collect();
+            cotangent[y] = -(slope(y) * rest / (total * s[y]));
+            ((rest / s[y]).ln_1p(), cotangent)
+        }
         2 => {
             let v = T::new(z.len() as f64);
             let off: Vec<T> = z
@@ -182,7 +195,7 @@ pub fn loss() -> Vec<Case> {
             Loss,
         )
     };
-    let mut cases: Vec<Case> = (0..3)
+    let mut cases: Vec<Case> = (0..4)
         .flat_map(|kind| {
             SHAPES
                 .into_iter()
@@ -190,7 +203,7 @@ pub fn loss() -> Vec<Case> {
         })
         .collect();
     // One class alone: no loss, no gradient.
-    cases.extend([case([33, 1], 0, 1), case([33, 1], 1, 1)]);
+    cases.extend([0, 1, 3].map(|kind| case([33, 1], kind, 1)));
     cases
 }
 

@@ -14,6 +14,7 @@ mod norm;
 mod optimizer;
 mod ranks;
 mod reductions;
+mod shaping;
 mod sites;
 
 use gmatrix::plan::Kernel;
@@ -61,6 +62,8 @@ pub fn of(kernel: Kernel) -> Vec<Case> {
         Kernel::Spectrum => ranks::spectrum(),
         Kernel::RankStatistics => ranks::rank_statistics(),
         Kernel::Decompose => ledger::decompose(),
+        Kernel::Clip => shaping::clip(),
+        Kernel::Scale => shaping::scale(),
         Kernel::Difference => reductions::difference(),
         Kernel::HalfNormChange => reductions::half_norm_change(),
         Kernel::Copy => dense::copy(),
@@ -95,5 +98,5 @@ conformance! {
     optimizer Optimizer, update_statistics UpdateStatistics, sample_norms SampleNorms,
     batch_statistics BatchStatistics, materialise Materialise, gram_tile GramTile, gram_stream GramStream,
     gram_forms GramForms, gram_sums GramSums, spectrum Spectrum, rank_statistics RankStatistics,
-    decompose Decompose, difference Difference, half_norm_change HalfNormChange, copy Copy, ledger Ledger, row Row,
+    decompose Decompose, clip Clip, scale Scale, difference Difference, half_norm_change HalfNormChange, copy Copy, ledger Ledger, row Row,
 }

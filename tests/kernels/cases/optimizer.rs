@@ -62,6 +62,11 @@ impl Oracle for Optimizer {
     fn run<T: Real>(&self, x: &Data) -> Expected<T> {
         let [len, _] = x.params();
         let (theta, gradient, moments) = (x.real::<T>("theta"), x.real::<T>("gradient"), x.real::<T>("moments"));
+        let taken = if x.flag("SHAPED") {
+            x.real::<T>("shaped")
+        } else {
+            gradient.clone()
+        };
         let (rates, spans) = (x.plain("scalars"), x.words("spans"));
         let rate = |place: usize| T::new(rates[place]);
         let one = T::new(1.0);
@@ -69,12 +74,17 @@ impl Oracle for Optimizer {
         let (mut weights, mut moments_after) = (theta.clone(), moments.clone());
         for k in 0..len {
             let decay = T::new(decay_of(k, spans, rates));
-            let (mut w, g, mut m, mut v) = (theta[k], gradient[k], moments[k], moments[len + k]);
+            let (mut w, g, mut m, mut v) = (theta[k], taken[k], moments[k], moments[len + k]);
             match x.constant("OPTIMIZER") {
                 0 => w = w - lr * (g + decay * w),
                 1 => {
                     m = beta1 * m + (g + decay * w);
                     w = w - lr * m;
+                }
+                4 => {
+                    let g = g + decay * w;
+                    m = beta1 * m + g;
+                    w = w - lr * (g + beta1 * m);
                 }
                 kind => {
                     let mut g = g;
@@ -90,7 +100,7 @@ impl Oracle for Optimizer {
                 }
             }
             weights[k] = w;
-            (moments_after[k], moments_after[len + k], moments_after[2 * len + k]) = (m, v, g);
+            (moments_after[k], moments_after[len + k], moments_after[2 * len + k]) = (m, v, gradient[k]);
         }
         // The update's norm is that of what the weights really did, rounding included.
         let change: Vec<T> = x
@@ -122,7 +132,7 @@ impl Oracle for Optimizer {
 }
 
 pub fn optimizer() -> Vec<Case> {
-    let case = |len: usize, kind: u32, step: f64| {
+    let case = |len: usize, kind: u32, shaped: u32, step: f64| {
         let gradient = filled(len, move |rng| {
             let zero = |k: usize, g: f64| if k.is_multiple_of(21) { 0.0 } else { g };
             rng.normals(len)
@@ -133,15 +143,17 @@ pub fn optimizer() -> Vec<Case> {
         });
         let spans = spans(len);
         let tensors = spans.len() / 2;
-        let buffers = vec![
-            normal(len),
-            gradient,
+        let mut buffers = vec![normal(len), gradient];
+        if shaped == 1 {
+            buffers.push(normal(len));
+        }
+        buffers.extend([
             filled(3 * len, move |rng| moments(rng, len)),
             filled(control::RATES, move |_| rates(step)),
             filled_words(spans.len(), move |_| spans.clone()),
             poison(7 * len.div_ceil(BLOCK)),
-        ];
-        let constants = [("OPTIMIZER", kind)];
+        ]);
+        let constants = [("OPTIMIZER", kind), ("SHAPED", shaped)];
         Case::new(
             Kernel::Optimizer,
             format!("len={len} step={step}"),
@@ -152,8 +164,9 @@ pub fn optimizer() -> Vec<Case> {
         )
     };
     let sizes = [(1, 1.0), (31, 2.0), (97, 1.0), (345, 1000.0), (BLOCK + 97, 7.0)];
-    (0..4)
-        .flat_map(|kind| sizes.map(|(len, step)| case(len, kind, step)))
+    let rules = (0..5).flat_map(|kind| [(kind, 0), (kind, 1)]);
+    rules
+        .flat_map(|(kind, shaped)| sizes.map(|(len, step)| case(len, kind, shaped, step)))
         .collect()
 }
 

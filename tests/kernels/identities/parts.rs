@@ -10,10 +10,10 @@ use crate::run::{backends, outputs};
 #[test]
 fn parts_of_decompose_sum_to_the_update_of_optimizer() {
     for backend in backends(Kernel::Decompose, Some(Precision::F64)) {
-        for kind in 0..4 {
+        for (kind, shaped) in (0..5).flat_map(|kind| [(kind, 0), (kind, 1)]) {
             let of = |kernel| {
                 let cases = cases::of(kernel).into_iter();
-                let mut cases = cases.filter(move |case| case.constants == [("OPTIMIZER", kind)]);
+                let mut cases = cases.filter(move |case| case.constants == [("OPTIMIZER", kind), ("SHAPED", shaped)]);
                 cases
                     .find(|case| case.params[0] == 345)
                     .expect("a case of 345 parameters")
@@ -24,11 +24,17 @@ fn parts_of_decompose_sum_to_the_update_of_optimizer() {
             let contents = parts.contents(5, Precision::F64);
             let at = |name: &str| parts.buffers.iter().position(|b| b.name == name).expect("a buffer");
             let gradients = numbers(&contents[at("gradients")]).to_vec();
+            let taken = if shaped == 1 {
+                numbers(&contents[at("shaped")])
+            } else {
+                &gradients
+            };
             let shared = [
                 ("theta", contents[at("theta")].clone()),
                 ("moments", contents[at("moments")].clone()),
                 ("scalars", contents[at("scalars")].clone()),
                 ("gradient", Values::Numbers(gradients[..len].to_vec())),
+                ("shaped", Values::Numbers(taken[..len].to_vec())),
             ];
             for (name, values) in &shared {
                 if let Some(buffer) = update.buffers.iter_mut().find(|b| b.name == *name) {

@@ -37,7 +37,7 @@ fn begin(block: &mut [u32], settings: &[f64], scalars: &mut [f64]) {
     scalars[control::LR] = settings[control::LR] * ramp;
     scalars[control::CORRECTION1] = -(t * settings[control::LN_BETA1]).exp_m1();
     scalars[control::CORRECTION2] = -(t * settings[control::LN_BETA2]).exp_m1();
-    for place in [control::BETA1, control::BETA2, control::EPS] {
+    for place in [control::BETA1, control::BETA2, control::EPS, control::CLIP] {
         scalars[place] = settings[place];
     }
     scalars[control::DECAY..][..groups].copy_from_slice(&settings[control::DECAY..][..groups]);

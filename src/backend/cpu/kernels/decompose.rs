@@ -1,13 +1,15 @@
 //! decompose — products of the property gradients with each other and with the parts of the coming update.
 //!
-//! in 0 gradients [1 + K, P]: the step's mean gradient, then one per property   in 1 theta [P]   in 2 moments [3, P]
-//! in 3 scalars (rates)   in 4 spans [tensors, 2]   out 5 partial [blocks, K K + 4 K]   params len P, tensors,
-//! properties K, full (row of `gradients` with the mean gradient over the whole training split)
-//! order: ascending within blocks of 16,384, in f64
+//! in 0 gradients [1 + K, P]: the step's mean gradient, then one per property   in 1 shaped [3, P], with SHAPED: what the
+//! optimiser takes, what of it the step's gradient gives now, what that of the whole split would give now
+//! in 2 theta [P]   in 3 moments [3, P]   in 4 scalars (rates)   in 5 spans [tensors, 2]   out 6 partial [blocks,
+//! K K + 4 K]   params len P, tensors, properties K, full (row of `gradients`, with SHAPED of `shaped`, with what the mean
+//! gradient over the whole training split gives)   order: ascending within blocks of 16,384, in f64
 //!
 //! Parts of the update: selection, what the full gradient does now; noise, what the minibatch adds to it; lagged, what
-//! earlier gradients do through the moments; decay. Adam's metric 1/(sqrt(v_t / c2) + eps) contains the step's own
-//! gradient. With coupled L2, decay is what it does now; its past is in lagged, with the moments it went through.
+//! earlier gradients do through the moments and through what shaped the gradient; decay. Adam's metric 1/(sqrt(v_t / c2) +
+//! eps) contains the step's own gradient. With coupled L2, decay is what it does now; its past is in lagged, with the
+//! moments it went through.
 
 use rayon::prelude::*;
 
@@ -22,6 +24,8 @@ pub fn run<S: Scalar>(args: &Args<S>) {
     let [len, _, properties, full] = args.params();
     let optimizer = kind(args.constant("OPTIMIZER"));
     let (gradients, theta, moments) = (args.real("gradients"), args.real("theta"), args.real("moments"));
+    // Rows of what the optimiser takes, of what is the step's own in it, and of the whole split's share.
+    let (taken, rows) = if args.flag("SHAPED") { (args.real("shaped"), [0, 1, full]) } else { (gradients, [0, 0, full]) };
     let (scalars, spans) = (args.wide("scalars"), args.word("spans"));
     let rates = Rates::read(scalars);
     let width = properties * properties + UPDATE_PARTS * properties;
@@ -33,12 +37,12 @@ pub fn run<S: Scalar>(args: &Args<S>) {
             let mut parts = vec![vec![0.0; range.len()]; UPDATE_PARTS];
             for (piece, decay) in pieces(range.clone(), spans, scalars) {
                 for k in piece {
-                    let at = |row: usize| gradients[row * len + k].to_f64();
                     let change = split(
                         optimizer,
                         &rates,
                         decay,
-                        [theta[k].to_f64(), at(0), at(full)],
+                        theta[k].to_f64(),
+                        rows.map(|row| taken[row * len + k].to_f64()),
                         [moments[k].to_f64(), moments[len + k].to_f64()],
                     );
                     for (part, value) in parts.iter_mut().zip(change) {
@@ -70,7 +74,8 @@ fn split(
     optimizer: OptimizerKind,
     rates: &Rates,
     decay: f64,
-    [w, g, full]: [f64; 3],
+    w: f64,
+    [taken, now, full]: [f64; 3],
     [m, v]: [f64; 2],
 ) -> [f64; UPDATE_PARTS] {
     let Rates {
@@ -81,18 +86,22 @@ fn split(
         correction1,
         correction2,
     } = *rates;
-    let noise = g - full;
+    let (noise, earlier) = (now - full, taken - now);
     match optimizer {
-        OptimizerKind::Sgd => [-lr * full, 0.0, -lr * noise, -lr * decay * w],
-        OptimizerKind::Momentum => [-lr * full, -lr * beta1 * m, -lr * noise, -lr * decay * w],
+        OptimizerKind::Sgd => [-lr * full, -lr * earlier, -lr * noise, -lr * decay * w],
+        OptimizerKind::Momentum => [-lr * full, -lr * (beta1 * m + earlier), -lr * noise, -lr * decay * w],
+        OptimizerKind::Nesterov => {
+            let now = -lr * (1.0 + beta1);
+            [now * full, now * earlier - lr * beta1 * beta1 * m, now * noise, now * decay * w]
+        }
         OptimizerKind::Adam | OptimizerKind::Adamw => {
             let coupled = if optimizer == OptimizerKind::Adam { decay * w } else { 0.0 };
-            let v = beta2 * v + (1.0 - beta2) * (g + coupled) * (g + coupled);
+            let v = beta2 * v + (1.0 - beta2) * (taken + coupled) * (taken + coupled);
             let metric = 1.0 / ((v / correction2).sqrt() + eps);
             let now = -lr * (1.0 - beta1) / correction1 * metric;
             let past = -lr * beta1 / correction1 * metric;
             let decayed = if optimizer == OptimizerKind::Adam { now * coupled } else { -lr * decay * w };
-            [now * full, past * m, now * noise, decayed]
+            [now * full, past * m + now * earlier, now * noise, decayed]
         }
     }
 }

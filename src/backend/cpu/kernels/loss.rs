@@ -1,12 +1,13 @@
 //! loss — loss and hit of every sample; with GRADIENT the cotangent of its logits, scaled by 2^exponent so that its
-//! largest entry lies in [1/2, 1). LOSS 0 cross-entropy without cancellation, 1 naive, 2 mean squared error.
+//! largest entry lies in [1/2, 1). LOSS 0 cross-entropy without cancellation, 1 naive, 2 mean squared error, 3 StableMax.
 //!
 //! in 0 logits [N, V]   in 1 labels [N]   out 2 loss [N]   out 3 hit [N]   out 4 cotangent [N, V]   out 5 exponent [N]
 //! params n, classes V   order: classes ascending (naive: as PyTorch's vectorised log_softmax, sixteen running sums)
 //!
 //! Without cancellation: with m2 the largest logit but the label's, q_j = exp(z_j - m2) and Q = sum of q_j over j != y,
 //! the cotangent is F q_j and -F Q, F = exp(m2 - m)/S. It is never formed as p_y - 1, and F's exponent goes into the
-//! sample's scale, so that it neither cancels nor underflows at any loss.
+//! sample's scale, so that it neither cancels nor underflows at any loss. StableMax: log1p(Q/s_y), Q the sum of s_j over
+//! j != y, and the label's share of the cotangent is formed from Q too.
 
 use rayon::prelude::*;
 
@@ -55,6 +56,7 @@ fn evaluate<S: Scalar>(kind: u32, z: &[S], y: usize, cotangent: &mut [S]) -> (S,
     match kind {
         0 => accurate(z, y, cotangent),
         1 => naive(z, y, cotangent),
+        3 => stablemax(z, y, cotangent),
         _ => square(z, y, cotangent),
     }
 }
@@ -128,4 +130,25 @@ fn square<S: Scalar>(z: &[S], y: usize, cotangent: &mut [S]) -> (S, i32) {
         *c = (off + off) / classes;
     }
     (sum / classes, scale_by(cotangent))
+}
+
+/// s(x) = x + 1 for x >= 0, else 1/(1 - x), and its slope.
+fn stable(x: f64) -> (f64, f64) {
+    if x >= 0.0 {
+        return (x + 1.0, 1.0);
+    }
+    let s = 1.0 / (1.0 - x);
+    (s, s * s)
+}
+
+fn stablemax<S: Scalar>(z: &[S], y: usize, cotangent: &mut [S]) -> (S, i32) {
+    let others = z[..y].iter().chain(&z[y + 1..]);
+    let others: f64 = others.map(|v| stable(v.to_f64()).0).sum();
+    let (own, own_slope) = stable(z[y].to_f64());
+    let total = own + others;
+    for (c, v) in cotangent.iter_mut().zip(z) {
+        *c = S::from_f64(stable(v.to_f64()).1 / total);
+    }
+    cotangent[y] = S::from_f64(-own_slope / own * (others / total));
+    (S::from_f64((others / own).ln_1p()), scale_by(cotangent))
 }

@@ -1,9 +1,10 @@
 //! optimizer — one update of the weights, its moments, and the sums from which its norms and cosines follow.
-//! OPTIMIZER 0 sgd, 1 momentum, 2 adam (coupled L2), 3 adamw, each as in PyTorch.
+//! OPTIMIZER 0 sgd, 1 momentum, 2 adam (coupled L2), 3 adamw, 4 nesterov, each as in PyTorch.
 //!
-//! inout 0 theta [P]   in 1 gradient [P]   inout 2 moments [3, P]: m, v, previous gradient   in 3 scalars (rates)
-//! in 4 spans [tensors, 2]: end, group   out 5 partial [blocks, 7]: |theta|^2 (before), |g|^2, |update|^2, g.g_prev,
-//! |g_prev|^2, g.m_prev, |m_prev|^2   params len P, tensors   order: ascending within blocks of 16,384, in f64
+//! inout 0 theta [P]   in 1 gradient [P]   in 2 shaped [P], with SHAPED: what the update follows in the place of the
+//! gradient   inout 3 moments [3, P]: m, v, previous gradient   in 4 scalars (rates)   in 5 spans [tensors, 2]: end, group
+//! out 6 partial [blocks, 7]: |theta|^2 (before), |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2
+//! params len P, tensors   order: ascending within blocks of 16,384, in f64
 //!
 //! A weight that would overflow stays as it was, and |update|^2 is not finite: by that `control` ends the run.
 
@@ -19,6 +20,7 @@ pub fn run<S: Scalar>(args: &Args<S>) {
     let [len, _] = args.params();
     let optimizer = kind(args.constant("OPTIMIZER"));
     let (gradient, spans, scalars) = (args.real("gradient"), args.word("spans"), args.wide("scalars"));
+    let taken = if args.flag("SHAPED") { args.real("shaped") } else { gradient };
     let rates = Rates::read(scalars);
     let (first, rest) = args.real_mut("moments").split_at_mut(len);
     let (second, previous) = rest.split_at_mut(len);
@@ -31,12 +33,13 @@ pub fn run<S: Scalar>(args: &Args<S>) {
         .for_each(|(block, (((partial, theta), (m, v)), previous))| {
             let start = block * BLOCK;
             let gradient = &gradient[start..][..theta.len()];
+            let taken = &taken[start..][..theta.len()];
             let mut sums = [0.0; OPTIMIZER_SUMS];
             for (piece, decay) in pieces(start..start + theta.len(), spans, scalars) {
                 let rule = Rule::new(optimizer, rates, decay);
                 for k in piece.start - start..piece.end - start {
                     let (w, g, m_before, g_before) = (theta[k], gradient[k], m[k], previous[k]);
-                    let w_after = rule.update(w, g, &mut m[k], &mut v[k]);
+                    let w_after = rule.update(w, taken[k], &mut m[k], &mut v[k]);
                     theta[k] = if w_after.is_finite() { w_after } else { w };
                     previous[k] = g;
                     let (g, m_before, g_before) = (g.to_f64(), m_before.to_f64(), g_before.to_f64());
@@ -93,6 +96,11 @@ impl<S: Scalar> Rule<S> {
             OptimizerKind::Momentum => {
                 *m = self.beta1 * *m + (g + self.decay * w);
                 w - self.lr * *m
+            }
+            OptimizerKind::Nesterov => {
+                let pull = g + self.decay * w;
+                *m = self.beta1 * *m + pull;
+                w - self.lr * (pull + self.beta1 * *m)
             }
             OptimizerKind::Adam => self.adam(w, g + self.decay * w, m, v),
             OptimizerKind::Adamw => self.adam(w * self.keep, g, m, v),

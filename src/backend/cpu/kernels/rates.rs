@@ -11,7 +11,8 @@ pub fn kind(code: u32) -> OptimizerKind {
         0 => OptimizerKind::Sgd,
         1 => OptimizerKind::Momentum,
         2 => OptimizerKind::Adam,
-        _ => OptimizerKind::Adamw,
+        3 => OptimizerKind::Adamw,
+        _ => OptimizerKind::Nesterov,
     }
 }
 
