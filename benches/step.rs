@@ -13,7 +13,7 @@ use gmatrix::trainer::{Experiment, Trainer};
 /// A configuration in which only these groups are due, at every step.
 fn only(preset: Preset, group: Option<&str>) -> Config {
     let mut config = preset.config();
-    let every = |name: &str| u32::from(group == Some(name));
+    let every = |name: &str| u32::from(group == Some(name)).into();
     config.stats.scalars_every = every("scalars");
     config.stats.evaluate_every = every("evaluate");
     config.stats.gram_every = every("gram");

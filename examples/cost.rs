@@ -18,6 +18,7 @@ use gmatrix::backend::cpu::CpuExecutor;
 use gmatrix::backend::{Executor, Precision, Values};
 use gmatrix::config::Preset;
 use gmatrix::plan::{BufferId, Plan, Segment};
+use gmatrix::schedule::Cadence;
 use gmatrix::trainer::{Experiment, Trainer};
 
 type Seconds = Rc<RefCell<BTreeMap<Segment, Vec<f64>>>>;
@@ -99,7 +100,10 @@ fn main() -> Result<()> {
             Segment::Evaluate => config.stats.evaluate_every,
             Segment::Gram => config.stats.gram_every,
             Segment::Decompose => config.stats.decompose_every,
-            _ => 1,
+            _ => 1.into(),
+        };
+        let Cadence::Every(every) = every else {
+            unreachable!("presets measure at multiples")
         };
         let spread = if every == 0 { 0.0 } else { ms / f64::from(every) };
         total += spread;

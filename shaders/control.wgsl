@@ -8,6 +8,8 @@
 // import wide
 // import math
 //
+// Due: multiples of a number, log-spaced steps, or denser multiples for a while after a transition; see `plan::control`.
+// A rate that follows a schedule has the value of its last point, or lies on the line to the next. Warm-up comes on top.
 // 1 - beta^t is formed as -expm1(t ln beta). Memorisation: first evaluation with a train accuracy of at least 0.99.
 // Grokking: first at which the median of the test accuracies of the last 50 steps is at least 0.95. Shares count as
 // reached within 1e-7, less than one sample of ten million, since 0.99 and 0.95 are not exact in f32.
@@ -33,32 +35,88 @@ fn begin(run: u32) {
     let rates = scalars_at(run);
     let step = block[block0 + CONTROL_STEP];
     for (var segment = 0u; segment < SEGMENTS; segment += 1u) {
-        let every = block[block0 + CONTROL_EVERY + segment];
-        var is_due = 0u;
-        if every != 0u {
-            is_due = select(0u, 1u, step % every == 0u);
-        }
-        block[block0 + CONTROL_DUE + segment] = is_due;
+        block[block0 + CONTROL_DUE + segment] = select(0u, 1u, advance(block0, segment, step));
     }
     for (var place = 0u; place < CONTROL_RATES; place += 1u) {
         scalars[rates + place] = wide(0.0);
     }
+    for (var place = 0u; place < CONTROL_HYPER; place += 1u) {
+        scalars[rates + place] = settings[settings0 + place];
+    }
+    follow_schedules(wide_from_word(step), settings0 + CONTROL_POINTS, rates);
     let t = wide_add(wide_from_word(step), wide(1.0));
     let warmup = block[block0 + CONTROL_WARMUP];
-    var lr = settings[settings0 + CONTROL_LR];
     if step + 1u < warmup {
-        lr = wide_mul(lr, wide_div(t, wide_from_word(warmup)));
+        scalars[rates + CONTROL_LR] = wide_mul(scalars[rates + CONTROL_LR], wide_div(t, wide_from_word(warmup)));
     }
-    scalars[rates + CONTROL_LR] = lr;
     scalars[rates + CONTROL_CORRECTION1] = -wide_exp_m1(wide_mul(t, settings[settings0 + CONTROL_LN_BETA1]));
     scalars[rates + CONTROL_CORRECTION2] = -wide_exp_m1(wide_mul(t, settings[settings0 + CONTROL_LN_BETA2]));
-    scalars[rates + CONTROL_BETA1] = settings[settings0 + CONTROL_BETA1];
-    scalars[rates + CONTROL_BETA2] = settings[settings0 + CONTROL_BETA2];
-    scalars[rates + CONTROL_EPS] = settings[settings0 + CONTROL_EPS];
-    scalars[rates + CONTROL_CLIP] = settings[settings0 + CONTROL_CLIP];
-    for (var group = 0u; group < CONTROL_DECAY_GROUPS; group += 1u) {
-        scalars[rates + CONTROL_DECAY + group] = settings[settings0 + CONTROL_DECAY + group];
+}
+
+fn is_multiple(step: u32, every: u32) -> bool {
+    return every != 0u && step % max(every, 1u) == 0u;
+}
+
+/// Whether a segment is due; a log-spaced schedule moves on.
+fn advance(block0: u32, segment: u32, step: u32) -> bool {
+    let mode = block[block0 + CONTROL_MODE + segment];
+    let every = block[block0 + CONTROL_EVERY + segment];
+    if mode == CONTROL_MULTIPLES {
+        return is_multiple(step, every);
     }
+    if mode == CONTROL_LOG {
+        if step != block[block0 + CONTROL_NEXT + segment] {
+            return false;
+        }
+        var next = 0xffffffffu;
+        if step < CONTROL_LOG_END {
+            // floor(step every / 2^12) in halves of the step, whose products fit in 32 bits.
+            let gap = (step >> 16u) * every * 16u + ((step & 0xffffu) * every >> 12u);
+            next = step + max(gap, 1u);
+        }
+        block[block0 + CONTROL_NEXT + segment] = next;
+        return true;
+    }
+    // Words of transitions are their step plus 1: the first step at which they are known.
+    var known = block[block0 + CONTROL_GROKKED];
+    if mode == CONTROL_AROUND_MEMORISED {
+        known = block[block0 + CONTROL_MEMORISED];
+    }
+    let within = known != 0u && step >= known && step - known < block[block0 + CONTROL_WIDTH + segment];
+    return is_multiple(step, every) || (within && is_multiple(step, block[block0 + CONTROL_DENSE + segment]));
+}
+
+/// Sets the rates that follow a schedule.
+fn follow_schedules(step: vec2<f32>, first: u32, rates: u32) {
+    var entry = first;
+    loop {
+        let count = u32(settings[entry + CONTROL_POINTS_COUNT].x);
+        if count == 0u {
+            return;
+        }
+        let is_linear = settings[entry + CONTROL_POINTS_LINEAR].x != 0.0;
+        let value = value_at(step, is_linear, entry + CONTROL_POINTS_HEAD, count);
+        let end = u32(settings[entry + CONTROL_POINTS_END].x);
+        for (var place = u32(settings[entry + CONTROL_POINTS_FIRST].x); place < end; place += 1u) {
+            scalars[rates + place] = value;
+        }
+        entry += CONTROL_POINTS_HEAD + 2u * count;
+    }
+}
+
+/// The value at a step, from pairs of step and value.
+fn value_at(step: vec2<f32>, is_linear: bool, points: u32, count: u32) -> vec2<f32> {
+    var last = 0u;
+    while last + 1u < count && !wide_less(step, settings[points + 2u * (last + 1u)]) {
+        last += 1u;
+    }
+    let x = settings[points + 2u * last];
+    let y = settings[points + 2u * last + 1u];
+    if !is_linear || last + 1u == count || wide_less(step, x) {
+        return y;
+    }
+    let share = wide_div(wide_sub(step, x), wide_sub(settings[points + 2u * last + 2u], x));
+    return wide_add(y, wide_mul(wide_sub(settings[points + 2u * last + 3u], y), share));
 }
 
 fn guard(run: u32) {

@@ -113,6 +113,7 @@ pub mod random;
 pub mod record;
 #[cfg(feature = "report")]
 pub mod report;
+pub mod schedule;
 pub mod sites;
 pub mod stats;
 pub mod task;

@@ -85,15 +85,33 @@ fn spans(layout: &Layout) -> Vec<u32> {
 /// The settings of a slot, as `plan::control` lays them out.
 pub fn settings(config: &OptimizerConfig) -> Vec<f64> {
     let mut settings = vec![0.0; control::SETTINGS];
-    settings[control::LR] = config.lr;
     settings[control::LN_BETA1] = config.beta1.ln();
     settings[control::LN_BETA2] = config.beta2.ln();
     settings[control::BETA1] = config.beta1;
     settings[control::BETA2] = config.beta2;
     settings[control::EPS] = config.eps;
-    settings[control::CLIP] = config.clip;
-    for (place, group) in TensorGroup::ALL.iter().enumerate() {
-        settings[control::DECAY + place] = *config.weight_decay_groups.get(group).unwrap_or(&config.weight_decay);
+    settings[control::FILTER_ALPHA] = config.filter_alpha;
+    for (place, number) in [
+        (control::LR, &config.lr),
+        (control::CLIP, &config.clip),
+        (control::FILTER_LAMBDA, &config.filter_lambda),
+    ] {
+        number.write(&mut settings, place..place + 1);
     }
+    write_decays(config, &mut settings);
     settings
+}
+
+/// Weight decays by group: runs of neighbours without one of their own share one schedule.
+fn write_decays(config: &OptimizerConfig, settings: &mut [f64]) {
+    let own = |group: &TensorGroup| config.weight_decay_groups.get(group).copied();
+    let mut first = control::DECAY;
+    for groups in TensorGroup::ALL.chunk_by(|a, b| own(a).is_none() && own(b).is_none()) {
+        let places = first..first + groups.len();
+        first = places.end;
+        match own(&groups[0]) {
+            Some(decay) => settings[places].fill(decay),
+            None => config.weight_decay.write(settings, places),
+        }
+    }
 }

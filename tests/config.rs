@@ -33,7 +33,10 @@ fn presets_are_the_published_set_ups() {
         (nanda.model.d_model, nanda.model.heads, nanda.model.d_mlp),
         (128, 4, 512)
     );
-    assert_eq!((nanda.optimizer.lr, nanda.optimizer.weight_decay), (1e-3, 1.0));
+    assert_eq!(
+        (nanda.optimizer.lr.at(0), nanda.optimizer.weight_decay.at(0)),
+        (1e-3, 1.0)
+    );
     let gromov = Preset::Gromov.config();
     assert_eq!(
         (gromov.task.p, gromov.model.hidden.as_slice(), gromov.model.bias),
@@ -126,7 +129,7 @@ fn files_are_refused_with_place_key_and_expectation() {
         ),
         (
             "[optimizer]\n  lr = nan",
-            "run.toml:2:8: optimizer.lr = NaN, expected a number of at least 0",
+            "run.toml:2:8: optimizer.lr = NaN, expected a number of at least 0, or such numbers on a schedule of steps, values and kind",
         ),
         (
             "[optimizer]\nweight_decay_groups = { biases = 1 }",
@@ -265,7 +268,7 @@ fn settings_are_refused_with_their_own_text() {
         ),
         (
             "optimizer.lr=-1",
-            "--set optimizer.lr=-1: optimizer.lr = -1, expected a number of at least 0",
+            "--set optimizer.lr=-1: optimizer.lr = -1, expected a number of at least 0, or such numbers on a schedule of steps, values and kind",
         ),
         (
             "optimizer.beta2=1",
@@ -297,7 +300,7 @@ fn settings_are_refused_with_their_own_text() {
     let message = "nada".parse::<Preset>().unwrap_err().to_string();
     assert_eq!(
         message,
-        "preset \"nada\" is not known; did you mean nanda?; the presets are quick, nanda, prenorm, gromov"
+        "preset \"nada\" is not known; did you mean nanda?; the presets are quick, nanda, prenorm, grokfast, gromov"
     );
 }
 
@@ -323,7 +326,7 @@ fn every_word_that_is_offered_is_taken() {
             words += 1;
         }
     }
-    assert_eq!(words, 42);
+    assert_eq!(words, 48);
 }
 
 #[test]
@@ -391,6 +394,52 @@ fn properties_are_written_as_they_are_read() {
         "half_norm2 ",
     ] {
         text.parse::<Property>().expect_err(text);
+    }
+}
+
+#[test]
+fn schedules_are_read_written_and_refused() {
+    let set = |text: &str| Layers::new(Preset::Quick).set(text).and_then(Layers::build);
+    let table = "{ steps = [0, 1000, 2000], values = [0, 0, 1], kind = \"step\" }";
+    let config = set(&format!("optimizer.weight_decay={table}")).unwrap();
+    let decay = &config.optimizer.weight_decay;
+    assert_eq!([0, 1999, 2000, 5000].map(|step| decay.at(step)), [0.0, 0.0, 1.0, 1.0]);
+    let config = set("optimizer.lr={ steps = [10, 20], values = [1, 2] }").unwrap();
+    assert_eq!(
+        [0, 10, 15, 20].map(|step| config.optimizer.lr.at(step)),
+        [1.0, 1.0, 1.5, 2.0]
+    );
+    for text in [
+        "optimizer.lr={ steps = [10, 20], values = [1, 2] }",
+        "stats.gram_every={ log = 20 }",
+        "stats.decompose_every={ every = 50, dense = 5, around = \"grokked\", width = 200 }",
+    ] {
+        let config = set(text).unwrap();
+        assert_eq!(
+            toml::from_str::<Config>(&config.to_toml().unwrap()).unwrap(),
+            config,
+            "{text}"
+        );
+    }
+    for wrong in [
+        "optimizer.lr={ steps = [], values = [] }",
+        "optimizer.lr={ steps = [0, 1], values = [1] }",
+        "optimizer.lr={ steps = [1, 1], values = [1, 2] }",
+        "optimizer.lr={ steps = [0, 1], values = [1, -2] }",
+        "optimizer.lr={ steps = [0], values = [1], kind = \"cubic\" }",
+        "optimizer.lr={ step = [0], values = [1] }",
+        "optimizer.lr={ steps = [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16], values = [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16] }",
+        "stats.gram_every={ log = 0 }",
+        "stats.gram_every={ log = 101 }",
+        "stats.evaluate_every=0",
+        "stats.scalars_every={ every = 0, dense = 5, around = \"grokked\", width = 200 }",
+        "stats.gram_every={ every = 5, dense = 0, around = \"grokked\", width = 200 }",
+        "stats.gram_every={ every = 5, dense = 1, around = \"tomorrow\", width = 200 }",
+    ] {
+        let error = set(wrong).expect_err(wrong).to_string();
+        let (key, _) = wrong.split_once('=').unwrap();
+        assert!(error.starts_with(&format!("--set {wrong}: {key} = ")), "{error}");
+        assert!(error.contains("expected a number"), "{error}");
     }
 }
 

@@ -176,9 +176,14 @@ fn model(config: &Config) -> Checked {
 fn optimizer(config: &Config) -> Checked {
     let optimizer = &config.optimizer;
     let not_negative = |x: f64| x >= 0.0 && x.is_finite();
-    require(not_negative(optimizer.lr), "optimizer.lr", optimizer.lr)?;
-    let decay = optimizer.weight_decay;
-    require(not_negative(decay), "optimizer.weight_decay", decay)?;
+    for (key, number) in [
+        ("optimizer.lr", &optimizer.lr),
+        ("optimizer.weight_decay", &optimizer.weight_decay),
+        ("optimizer.clip", &optimizer.clip),
+        ("optimizer.filter_lambda", &optimizer.filter_lambda),
+    ] {
+        require(number.is_valid(not_negative), key, number)?;
+    }
     for (group, &decay) in &optimizer.weight_decay_groups {
         let group = toml::Value::try_from(group).map_or_else(|_| format!("{group:?}"), |v| v.to_string());
         let text = format!("{{ {} = {decay} }}", group.trim_matches('"'));
@@ -187,10 +192,12 @@ fn optimizer(config: &Config) -> Checked {
     for (key, beta) in [
         ("optimizer.beta1", optimizer.beta1),
         ("optimizer.beta2", optimizer.beta2),
+        ("optimizer.filter_alpha", optimizer.filter_alpha),
     ] {
         require((0.0..1.0).contains(&beta), key, beta)?;
     }
-    require(not_negative(optimizer.clip), "optimizer.clip", optimizer.clip)?;
+    let window = optimizer.filter_window;
+    require(window > 0, "optimizer.filter_window", window)?;
     let eps = optimizer.eps;
     require(eps > 0.0 && eps.is_finite(), "optimizer.eps", eps)?;
     if let (Batch::Size(size), Some([train, _])) = (optimizer.batch, split_sizes(config))
@@ -215,8 +222,14 @@ fn train(config: &Config) -> Checked {
 
 fn stats(config: &Config) -> Checked {
     let stats = &config.stats;
-    require(stats.scalars_every > 0, "stats.scalars_every", stats.scalars_every)?;
-    require(stats.evaluate_every > 0, "stats.evaluate_every", stats.evaluate_every)?;
+    for (key, cadence, needed) in [
+        ("stats.scalars_every", stats.scalars_every, true),
+        ("stats.evaluate_every", stats.evaluate_every, true),
+        ("stats.gram_every", stats.gram_every, false),
+        ("stats.decompose_every", stats.decompose_every, false),
+    ] {
+        require(cadence.is_valid() && !(needed && cadence.starts_never()), key, cadence)?;
+    }
     let mut seen = Vec::new();
     for name in &stats.properties {
         let refuse = |reason: String| fault(&["stats.properties"], format!("stats.properties: {reason}"));

@@ -27,7 +27,8 @@ const fn key(name: &'static str, expected: &'static str, meaning: &'static str) 
 
 const COUNT: &str = "a whole number of at least 1";
 const COUNT_OR_NONE: &str = "a whole number of at least 0";
-const NOT_NEGATIVE: &str = "a number of at least 0";
+const SCHEDULED: &str = "a number of at least 0, or such numbers on a schedule of steps, values and kind";
+const CADENCE: &str = "a number of steps, { log = K } or { every, dense, around, width }";
 const BOOL: &str = "true or false";
 
 /// Every key, in the order of the file.
@@ -62,23 +63,28 @@ pub(super) const KEYS: &[Key] = &[
     key("model.init_scale", "a number above 0", "factor on every initial weight matrix"),
     key("loss.kind", r#""cross_entropy", "cross_entropy_naive", "mse" or "stablemax""#, "loss of a sample; `cross_entropy_naive` has the cancellation of float32 log-softmax, `stablemax` has s(x) = x + 1 or 1/(1 - x) in the place of exp"),
     key("optimizer.kind", r#""sgd", "momentum", "nesterov", "adam" or "adamw""#, "update rule"),
-    key("optimizer.lr", NOT_NEGATIVE, "learning rate"),
-    key("optimizer.weight_decay", NOT_NEGATIVE, "decoupled in `adamw`, else added to the gradient"),
+    key("optimizer.lr", SCHEDULED, "learning rate"),
+    key("optimizer.weight_decay", SCHEDULED, "decoupled in `adamw`, else added to the gradient"),
     key("optimizer.beta1", "a number of at least 0 and below 1", "decay of the first moment; the momentum of `momentum` and `nesterov`"),
     key("optimizer.beta2", "a number of at least 0 and below 1", "decay of the second moment"),
     key("optimizer.eps", "a number above 0", "added to the root of the second moment"),
     key("optimizer.warmup", COUNT_OR_NONE, "steps over which the learning rate rises linearly"),
     key("optimizer.batch", r#""full" or a whole number of at least 1"#, "samples of a step"),
-    key("optimizer.clip", NOT_NEGATIVE, "largest 2-norm of the gradient that the optimiser takes; 0 for any"),
+    key("optimizer.clip", SCHEDULED, "largest 2-norm of the gradient that the optimiser takes; 0 for any"),
+    key("optimizer.filter", r#""none", "grokfast_ema" or "grokfast_ma""#, "adds an average of earlier gradients to the gradient (Grokfast)"),
+    key("optimizer.filter_alpha", "a number of at least 0 and below 1", "decay of the average of `grokfast_ema`"),
+    key("optimizer.filter_lambda", SCHEDULED, "weight of the filter's average"),
+    key("optimizer.filter_window", COUNT, "gradients in the average of `grokfast_ma`, which keeps them all"),
+    key("optimizer.perpendicular", r#""none", "tensor" or "global""#, "takes out the gradient's part along the weights, by tensor or over all, and keeps its norm (perpGrad)"),
     key("optimizer.weight_decay_groups", "a table of numbers of at least 0 with keys among embed, position, attention, mlp, unembed, norm, bias", "weight decay of single tensor groups"),
     key("train.steps", COUNT, "most steps"),
     key("train.stop", r#""never" or "grokked+K""#, "end K steps after the running median of the test accuracy reached 0.95"),
     key("train.checkpoint_every", COUNT, "steps between checkpoints"),
     key("train.chunk", COUNT, "steps the device makes between two looks of the host"),
-    key("stats.scalars_every", COUNT, "steps between measurements of the scalars of the step's batch"),
-    key("stats.evaluate_every", COUNT, "steps between evaluations of both splits"),
-    key("stats.gram_every", COUNT_OR_NONE, "steps between Gram matrices; 0 for none"),
-    key("stats.decompose_every", COUNT_OR_NONE, "steps between decompositions of the step (ntcov, predicted and measured changes); 0 for none"),
+    key("stats.scalars_every", CADENCE, "when the scalars of the step's batch are measured; at least sometimes"),
+    key("stats.evaluate_every", CADENCE, "when both splits are evaluated; at least sometimes"),
+    key("stats.gram_every", CADENCE, "when Gram matrices are measured; 0 for never"),
+    key("stats.decompose_every", CADENCE, "when the step is decomposed (ntcov, predicted and measured changes); 0 for never"),
     key("stats.samples", r#""all" or a whole number of at least 1"#, "size of the fixed seeded Gram subset of the training split"),
     key("stats.spectrum", r#""exact" or "off""#, "whether the eigenvalues of Gram matrices are solved"),
     key("stats.properties", "a list of properties", "whose changes are predicted and measured"),

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::model::{Activation, Norm, TensorGroup};
+use crate::schedule::{Cadence, Scheduled};
 
 pub use files::Files;
 pub use layers::Layers;
@@ -282,9 +283,9 @@ pub struct OptimizerConfig {
     /// Update rule.
     pub kind: OptimizerKind,
     /// Learning rate.
-    pub lr: f64,
+    pub lr: Scheduled,
     /// Weight decay: decoupled in `adamw`, added to the gradient elsewhere.
-    pub weight_decay: f64,
+    pub weight_decay: Scheduled,
     /// Overrides of `weight_decay` by tensor group.
     pub weight_decay_groups: BTreeMap<TensorGroup, f64>,
     /// First-moment decay; the momentum of `momentum` and `nesterov`.
@@ -298,7 +299,17 @@ pub struct OptimizerConfig {
     /// Samples of a step.
     pub batch: Batch,
     /// Largest 2-norm of the gradient that the optimiser takes; 0 for any.
-    pub clip: f64,
+    pub clip: Scheduled,
+    /// Filter of the gradient over steps.
+    pub filter: GradientFilter,
+    /// Decay of `grokfast_ema`'s average.
+    pub filter_alpha: f64,
+    /// Weight with which the filter's average is added to the gradient.
+    pub filter_lambda: Scheduled,
+    /// Gradients in the average of `grokfast_ma`.
+    pub filter_window: u32,
+    /// Where the gradient's part along the weights is taken out.
+    pub perpendicular: Regions,
 }
 
 /// Update rules.
@@ -315,6 +326,30 @@ pub enum OptimizerKind {
     Adamw,
     /// Momentum with Nesterov's look-ahead as in PyTorch (buf = beta1 buf + g, step along g + beta1 buf), coupled L2.
     Nesterov,
+}
+
+/// Filters of the gradient over steps (Lee et al. 2405.20233): an average of gradients is added to the step's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GradientFilter {
+    /// None.
+    None,
+    /// g + lambda mu with mu = alpha mu + (1 - alpha) g; the first gradient starts the average.
+    GrokfastEma,
+    /// g + lambda (mean of the last `filter_window` gradients), once there are so many.
+    GrokfastMa,
+}
+
+/// Parts of the weights that a norm or a projection is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Regions {
+    /// Not at all.
+    None,
+    /// Each tensor by itself; K and V of a block, which share their input, are one.
+    Tensor,
+    /// All parameters together.
+    Global,
 }
 
 /// Samples of a step: all, or so many from the concatenated epoch permutations.
@@ -356,14 +391,14 @@ pub enum Stop {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StatsConfig {
-    /// Steps between rows with the scalars of the step's batch.
-    pub scalars_every: u32,
-    /// Steps between evaluations of both splits.
-    pub evaluate_every: u32,
-    /// Steps between Gram matrices; 0 for none.
-    pub gram_every: u32,
-    /// Steps between decomposed steps (ntcov, prediction against measured change); 0 for none.
-    pub decompose_every: u32,
+    /// When rows have the scalars of the step's batch.
+    pub scalars_every: Cadence,
+    /// When both splits are evaluated.
+    pub evaluate_every: Cadence,
+    /// When Gram matrices are measured; 0 for never.
+    pub gram_every: Cadence,
+    /// When steps are decomposed (ntcov, prediction against measured change); 0 for never.
+    pub decompose_every: Cadence,
     /// Size of the fixed Gram subset of the training split.
     pub samples: Samples,
     /// Whether spectra are solved.

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use super::keys;
 use super::{
-    Batch, Config, Init, LossConfig, LossKind, MlpInput, ModelConfig, ModelKind, OptimizerConfig, Prompt, Stop,
-    TaskConfig, TrainConfig,
+    Batch, Config, GradientFilter, Init, LossConfig, LossKind, MlpInput, ModelConfig, ModelKind, OptimizerConfig,
+    OptimizerKind, Prompt, Stop, TaskConfig, TaskOp, TrainConfig,
 };
 use crate::error::{Error, Result};
 use crate::model::{Activation, Norm};
@@ -21,13 +21,15 @@ pub enum Preset {
     Nanda,
     /// Two pre-LayerNorm blocks with minibatches, as in the code of Grokfast: groks, then keeps oscillating.
     Prenorm,
+    /// Multiplication mod 97 as in the code of Grokfast (2405.20233), with its EMA filter.
+    Grokfast,
     /// The quadratic MLP of Gromov (2301.02679) and Doshi et al. (2310.13061), which has a closed-form solution.
     Gromov,
 }
 
 impl Preset {
     /// All presets.
-    pub const ALL: [Self; 4] = [Self::Quick, Self::Nanda, Self::Prenorm, Self::Gromov];
+    pub const ALL: [Self; 5] = [Self::Quick, Self::Nanda, Self::Prenorm, Self::Grokfast, Self::Gromov];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Preset {
             Self::Quick => "quick",
             Self::Nanda => "nanda",
             Self::Prenorm => "prenorm",
+            Self::Grokfast => "grokfast",
             Self::Gromov => "gromov",
         }
     }
@@ -45,6 +48,7 @@ impl Preset {
             Self::Quick => "addition mod 59, small transformer: groks in about 1,000 steps",
             Self::Nanda => "addition mod 113, the transformer of Nanda et al. (arXiv 2301.05217)",
             Self::Prenorm => "addition mod 97, two pre-LayerNorm blocks, minibatches: groks, then oscillates",
+            Self::Grokfast => "multiplication mod 97 with Adam and the EMA filter of Grokfast (2405.20233)",
             Self::Gromov => "addition mod 97, quadratic MLP of Gromov (2301.02679) and Doshi et al. (2310.13061)",
         }
     }
@@ -66,7 +70,7 @@ impl Preset {
                     ..base.model
                 },
                 optimizer: OptimizerConfig {
-                    lr: 1e-3,
+                    lr: 1e-3.into(),
                     ..base.optimizer
                 },
                 ..base
@@ -87,7 +91,7 @@ impl Preset {
                     ..base.model
                 },
                 optimizer: OptimizerConfig {
-                    lr: 1e-3,
+                    lr: 1e-3.into(),
                     batch: Batch::Size(512),
                     ..base.optimizer
                 },
@@ -98,6 +102,23 @@ impl Preset {
                 },
                 ..base
             },
+            Self::Grokfast => {
+                let prenorm = Self::Prenorm.config();
+                Config {
+                    task: TaskConfig {
+                        op: TaskOp::Mul,
+                        ..prenorm.task
+                    },
+                    optimizer: OptimizerConfig {
+                        kind: OptimizerKind::Adam,
+                        weight_decay: 0.005.into(),
+                        filter: GradientFilter::GrokfastEma,
+                        ..prenorm.optimizer
+                    },
+                    train: base.train,
+                    ..prenorm
+                }
+            }
             Self::Gromov => Config {
                 task: TaskConfig { p: 97, ..base.task },
                 model: ModelConfig {
@@ -110,8 +131,8 @@ impl Preset {
                 },
                 loss: LossConfig { kind: LossKind::Mse },
                 optimizer: OptimizerConfig {
-                    lr: 1e-2,
-                    weight_decay: 5.0,
+                    lr: 1e-2.into(),
+                    weight_decay: 5.0.into(),
                     warmup: 0,
                     ..base.optimizer
                 },
@@ -155,6 +176,12 @@ pub fn presets_page() -> String {
     for preset in Preset::ALL {
         page += &format!("- `{preset}`: {}\n", preset.summary());
     }
+    page += "\nNumbers that may follow a schedule take `{ steps = [0, 1000, 2000], values = [0, 0, 1], kind = \"linear\" }`: at each of up\n\
+             to 16 steps a value, straight lines between them, and the first and last value before and after; with\n\
+             `kind = \"step\"` each value holds until the next step. Warm-up of the learning rate comes on top. Measurements take\n\
+             a number of steps between them; `{ log = 20 }`, about so many per decade of steps, up to 100; or\n\
+             `{ every = 50, dense = 5, around = \"grokked\", width = 200 }`, every 50 steps, and every 5 in the 200 steps after the run\n\
+             has noticed that it `grokked` (or `memorised`).\n";
     page += "\n| key |";
     page += &Preset::ALL.map(|preset| format!(" {preset} |")).concat();
     page += "\n|---|";

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{
-    Batch, Files, Init, LossConfig, LossKind, MlpInput, ModelConfig, ModelKind, OptimizerConfig, OptimizerKind, Prompt,
-    Samples, Spectrum, StatsConfig, Stop, TaskConfig, TaskOp, TrainConfig,
+    Batch, Files, GradientFilter, Init, LossConfig, LossKind, MlpInput, ModelConfig, ModelKind, OptimizerConfig,
+    OptimizerKind, Prompt, Regions, Samples, Spectrum, StatsConfig, Stop, TaskConfig, TaskOp, TrainConfig,
 };
 use crate::model::{Activation, Norm};
 
@@ -135,15 +135,20 @@ impl Default for OptimizerConfig {
     fn default() -> Self {
         Self {
             kind: OptimizerKind::Adamw,
-            lr: 3e-3,
-            weight_decay: 1.0,
+            lr: 3e-3.into(),
+            weight_decay: 1.0.into(),
             weight_decay_groups: BTreeMap::new(),
             beta1: 0.9,
             beta2: 0.98,
             eps: 1e-8,
             warmup: 10,
             batch: Batch::Full,
-            clip: 0.0,
+            clip: 0.0.into(),
+            filter: GradientFilter::None,
+            filter_alpha: 0.98,
+            filter_lambda: 2.0.into(),
+            filter_window: 100,
+            perpendicular: Regions::None,
         }
     }
 }
@@ -162,10 +167,10 @@ impl Default for TrainConfig {
 impl Default for StatsConfig {
     fn default() -> Self {
         Self {
-            scalars_every: 1,
-            evaluate_every: 10,
-            gram_every: 50,
-            decompose_every: 50,
+            scalars_every: 1.into(),
+            evaluate_every: 10.into(),
+            gram_every: 50.into(),
+            decompose_every: 50.into(),
             samples: Samples::Count(512),
             spectrum: Spectrum::Exact,
             properties: vec!["train_loss".to_owned(), "test_loss".to_owned()],

@@ -4,7 +4,7 @@
 use super::op::Segment;
 
 /// Words of a control block.
-pub const WORDS: usize = 40;
+pub const WORDS: usize = 96;
 
 /// Which run occupies the slot.
 pub const RUN: usize = 0;
@@ -36,6 +36,28 @@ pub const WARMUP: usize = 12;
 pub const EVERY: usize = 16;
 /// Whether a segment is due at this step, one word per segment.
 pub const DUE: usize = 28;
+/// How a segment's schedule reads, one word per segment: [`MULTIPLES`], [`LOG`], [`AROUND_MEMORISED`] or
+/// [`AROUND_GROKKED`].
+pub const MODE: usize = 40;
+/// Steps between due times within the window after a transition, one word per segment.
+pub const DENSE: usize = 52;
+/// Steps for which that window stays open, one word per segment.
+pub const WIDTH: usize = 64;
+/// The next due step of a log-spaced schedule, one word per segment.
+pub const NEXT: usize = 76;
+
+/// Due at the multiples of [`EVERY`].
+pub const MULTIPLES: u32 = 0;
+/// Log-spaced: after a due step t the next is t + max(1, floor(t EVERY / [`GROWTH_ONE`])).
+pub const LOG: u32 = 1;
+/// Multiples of [`EVERY`], and of [`DENSE`] in the [`WIDTH`] steps after memorisation was noticed.
+pub const AROUND_MEMORISED: u32 = 2;
+/// The same after grokking.
+pub const AROUND_GROKKED: u32 = 3;
+/// The 1 of the fixed-point growth of log-spaced schedules.
+pub const GROWTH_ONE: u32 = 1 << 12;
+/// From this step on, a log-spaced schedule has no further due step: its products would leave 32 bits.
+pub const LOG_END: u32 = 1 << 27;
 
 /// The run goes on.
 pub const ENDED_NOT: u32 = 0;
@@ -47,7 +69,7 @@ pub const ENDED_GROKKED: u32 = 2;
 pub const ENDED_DIVERGED: u32 = 3;
 
 /// Numbers at the head of the scalars, before the columns.
-pub const RATES: usize = 24;
+pub const RATES: usize = 32;
 /// This step's learning rate.
 pub const LR: usize = 0;
 /// 1 - beta1^t.
@@ -64,13 +86,32 @@ pub const EPS: usize = 5;
 pub const DECAY: usize = 6;
 /// Largest norm of the gradient that the optimiser takes; 0 for any.
 pub const CLIP: usize = 13;
+/// Decay of the filter's average.
+pub const FILTER_ALPHA: usize = 14;
+/// Weight of the filter's average.
+pub const FILTER_LAMBDA: usize = 15;
+/// So many numbers at the head of rates and settings are the run's own: the rates of a step begin as these settings.
+pub const HYPER: usize = 24;
 /// Mean loss of the step's batch; its accuracy follows.
-pub const BATCH_LOSS: usize = 16;
+pub const BATCH_LOSS: usize = 24;
 /// Squared norm of the step's mean gradient.
-pub const MEAN_SQUARE: usize = 18;
+pub const MEAN_SQUARE: usize = 26;
 
-/// Settings of a slot (host to device): learning rate, ln beta1, ln beta2, beta1, beta2, eps, weight decays, clip.
-pub const SETTINGS: usize = 16;
+/// Settings of a slot (host to device): [`HYPER`] numbers that stand where the rates do, then schedules.
+pub const SETTINGS: usize = 512;
+/// Start of the schedules among the settings: one behind the other, each a head of [`POINTS_HEAD`] numbers and its
+/// points as pairs of step and value; the first without points ends them.
+pub const POINTS: usize = 32;
+/// Place in a schedule's head of the first rate that it sets.
+pub const POINTS_FIRST: usize = 0;
+/// Of the end of the rates that it sets.
+pub const POINTS_END: usize = 1;
+/// Of whether straight lines hold between the points, else the value of the point before.
+pub const POINTS_LINEAR: usize = 2;
+/// Of the number of points.
+pub const POINTS_COUNT: usize = 3;
+/// Numbers before the points.
+pub const POINTS_HEAD: usize = 4;
 /// Place of ln(beta1) in the settings; the others stand where [`LR`], [`BETA1`], … stand in the rates.
 pub const LN_BETA1: usize = 1;
 /// Place of ln(beta2) in the settings.
@@ -84,6 +125,92 @@ pub const MEDIAN_STEPS: u32 = 50;
 /// The due flag of a segment.
 pub fn due(segment: Segment) -> usize {
     DUE + segment.index()
+}
+
+/// The due step of a log-spaced schedule after this one.
+pub fn following(step: u32, growth: u32) -> u32 {
+    if step >= LOG_END {
+        return u32::MAX;
+    }
+    let gap = u64::from(step) * u64::from(growth) / u64::from(GROWTH_ONE);
+    step.saturating_add((gap as u32).max(1))
+}
+
+/// When a segment is due, as its words in the control block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Schedule {
+    /// Word [`MODE`].
+    pub mode: u32,
+    /// Word [`EVERY`].
+    pub every: u32,
+    /// Word [`DENSE`].
+    pub dense: u32,
+    /// Word [`WIDTH`].
+    pub width: u32,
+    /// Word [`NEXT`].
+    pub next: u32,
+}
+
+impl Schedule {
+    /// That of a segment.
+    pub fn read(block: &[u32], segment: Segment) -> Self {
+        let at = |place: usize| block[place + segment.index()];
+        Self {
+            mode: at(MODE),
+            every: at(EVERY),
+            dense: at(DENSE),
+            width: at(WIDTH),
+            next: at(NEXT),
+        }
+    }
+
+    /// Puts it into a block.
+    pub fn write(self, block: &mut [u32], segment: Segment) {
+        for (place, word) in [
+            (MODE, self.mode),
+            (EVERY, self.every),
+            (DENSE, self.dense),
+            (WIDTH, self.width),
+            (NEXT, self.next),
+        ] {
+            block[place + segment.index()] = word;
+        }
+    }
+
+    /// Whether the segment may be due at a step, for all that is known before transitions are.
+    pub fn may_be_due(self, step: u32) -> bool {
+        let multiple = |every: u32| every != 0 && step.is_multiple_of(every);
+        match self.mode {
+            LOG => {
+                let mut next = self.next;
+                while next < step {
+                    next = following(next, self.every);
+                }
+                next == step
+            }
+            MULTIPLES => multiple(self.every),
+            _ => multiple(self.every) || multiple(self.dense),
+        }
+    }
+
+    /// Whether the segment is due at a step, given the words [`MEMORISED`] and [`GROKKED`]; moves on past it.
+    pub fn advance(&mut self, step: u32, memorised: u32, grokked: u32) -> bool {
+        let multiple = |every: u32| every != 0 && step.is_multiple_of(every);
+        // Words of transitions are their step plus 1: the first step at which they are known.
+        let within = |known: u32| known != 0 && step >= known && step - known < self.width && multiple(self.dense);
+        match self.mode {
+            LOG => {
+                let due = step == self.next;
+                if due {
+                    self.next = following(step, self.every);
+                }
+                due
+            }
+            AROUND_MEMORISED => multiple(self.every) || within(memorised),
+            AROUND_GROKKED => multiple(self.every) || within(grokked),
+            _ => multiple(self.every),
+        }
+    }
 }
 
 /// The period of a segment.

@@ -17,8 +17,10 @@ use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::model::{ModelShape, initial_weights};
 use crate::optimizer::settings;
+use crate::plan::control::Schedule;
 use crate::plan::{BufferId, Plan, Segment, control};
 use crate::record::{EndReason, MetricsRow};
+use crate::schedule::Cadence;
 use crate::task::{Task, gram_subset};
 
 /// Where a run stands.
@@ -96,8 +98,8 @@ pub struct Trainer {
 /// What the host knows about a slot.
 struct Slot {
     status: Status,
-    /// Period of every segment.
-    every: Vec<u32>,
+    /// The control block at the last look.
+    block: Vec<u32>,
     /// Rows read back so far.
     drained: u32,
 }
@@ -171,8 +173,8 @@ impl Trainer {
             .upload(slot, self.program.control, &Values::Words(block.clone()))?;
         self.slots[slot] = Some(Slot {
             status: status(&block),
-            every: block[control::EVERY..][..Segment::ALL.len()].to_vec(),
             drained: 0,
+            block,
         });
         Ok(())
     }
@@ -205,8 +207,8 @@ impl Trainer {
     /// Whether a segment is due `k` steps from here in any slot, for all that the host knows.
     fn may_be_due(&self, segment: Segment, k: u64) -> bool {
         self.slots.iter().flatten().any(|slot| {
-            let every = u64::from(slot.every[segment.index()]);
-            slot.status.end.is_none() && every != 0 && (slot.status.step + k).is_multiple_of(every)
+            let step = u32::try_from(slot.status.step + k).unwrap_or(u32::MAX);
+            slot.status.end.is_none() && Schedule::read(&slot.block, segment).may_be_due(step)
         })
     }
 
@@ -241,6 +243,7 @@ impl Trainer {
         if let Some(state) = &mut self.slots[slot] {
             state.drained = written;
             state.status = status(&block);
+            state.block = block;
         }
         Ok(())
     }
@@ -309,6 +312,7 @@ impl Trainer {
         if let Some(state) = &mut self.slots[slot] {
             state.drained = block[control::ROWS];
             state.status = status(&block);
+            state.block = block;
         }
         Ok(())
     }
@@ -334,13 +338,14 @@ fn control_block(config: &Config, run: u32) -> Vec<u32> {
     };
     block[control::WARMUP] = config.optimizer.warmup;
     for segment in Segment::ALL {
-        block[control::every(segment)] = match segment {
+        let cadence = match segment {
             Segment::Scalars => config.stats.scalars_every,
             Segment::Evaluate => config.stats.evaluate_every,
             Segment::Gram => config.stats.gram_every,
             Segment::Decompose | Segment::Measure => config.stats.decompose_every,
-            Segment::Begin | Segment::Step | Segment::Update | Segment::End => 1,
+            Segment::Begin | Segment::Step | Segment::Update | Segment::End => Cadence::Every(1),
         };
+        cadence.words().write(&mut block, segment);
     }
     block
 }

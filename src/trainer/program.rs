@@ -92,7 +92,7 @@ pub fn build(config: &Config, shape: &ModelShape, sizes: Sizes) -> Result<Progra
     let Builder {
         mut builder, samples, ..
     } = program;
-    let decompose = config.stats.decompose_every > 0 && !properties.is_empty();
+    let decompose = !config.stats.decompose_every.is_never() && !properties.is_empty();
     if decompose {
         builder.segment(Segment::Decompose);
         properties.before(&mut builder, &net, &update, config.optimizer.batch != BatchSize::Full);
@@ -200,7 +200,7 @@ impl Builder<'_> {
         if let Some(shaping) = shaping {
             shaping.add(builder, gradient, self.scalars);
         }
-        if self.config.stats.scalars_every > 0 {
+        if !self.config.stats.scalars_every.is_never() {
             builder.segment(Segment::Scalars);
             let norm = per_sample::norms(builder, &sites, cotangent.exponent);
             per_sample::statistics(builder, norm, cotangent.exponent, self.scalars);
@@ -249,7 +249,7 @@ impl Builder<'_> {
 
     /// Losses and accuracies of both splits.
     fn evaluate(&mut self) {
-        if self.config.stats.evaluate_every == 0 {
+        if self.config.stats.evaluate_every.is_never() {
             return;
         }
         self.builder.segment(Segment::Evaluate);
@@ -272,7 +272,7 @@ impl Builder<'_> {
 
     /// The Gram matrix of the fixed subset and what follows from it.
     fn gram(&mut self) {
-        if self.config.stats.gram_every == 0 {
+        if self.config.stats.gram_every.is_never() {
             return;
         }
         let n = self.sizes.gram;

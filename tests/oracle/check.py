@@ -224,10 +224,24 @@ def second_optimise(config, params, inputs, labels, o, steps, loss):
     """The update rules written out."""
     w = {k: v.clone() for k, v in params.items()}
     m, v = ({k: torch.zeros_like(x) for k, x in w.items()} for _ in range(2))
-    clip = o.get("clip", 0.0)
+    clip, average, recent = o.get("clip", 0.0), None, []
     for t in range(1, steps + 1):
         lr = o["lr"] * (min(t / o["warmup"], 1) if o["warmup"] else 1)
         means = {k: g.mean(0) for k, g in oracle.per_sample(config, w, inputs, labels, loss)[1].items()}
+        if o.get("filter") == "grokfast_ema":
+            alpha = o["filter_alpha"]
+            average = {k: g if t == 1 else alpha * average[k] + (1 - alpha) * g for k, g in means.items()}
+            means = {k: g + o["filter_lambda"] * average[k] for k, g in means.items()}
+        if o.get("filter") == "grokfast_ma":
+            recent = [*recent, means][-o["filter_window"] :]
+            if len(recent) == o["filter_window"]:
+                means = {k: g + o["filter_lambda"] * torch.stack([r[k] for r in recent]).mean(0) for k, g in means.items()}
+        if o.get("perpendicular", "none") != "none":
+            regions = oracle.joint(w) if o["perpendicular"] == "tensor" else [list(w)]
+            for names in regions:
+                ww, wg, gg = (sum((a[k] * b[k]).sum() for k in names) for a, b in ((w, w), (w, means), (means, means)))
+                for k in names:
+                    means[k] = (means[k] - wg / ww * w[k]) * (gg / (gg - wg * wg / ww)).sqrt()
         if clip:
             norm = math.sqrt(sum((g * g).sum().item() for g in means.values()))
             means = {k: g * min(1.0, clip / (norm + 1e-6)) for k, g in means.items()}

@@ -86,6 +86,12 @@ CASES = {
 STEP_CASES = {
     "steps_nesterov": (ONE_HOT, 17, "cross_entropy", MOMENTUM | {"kind": "nesterov"}),
     "steps_clip_sgd": (QUADRATIC, 13, "mse", SGD | {"lr": 0.5, "clip": 0.2}),
+    "steps_grokfast_ema": (P1, 15, "cross_entropy",
+                           ADAM | {"lr": 1e-3, "filter": "grokfast_ema", "filter_alpha": 0.9, "filter_lambda": 2.0}),
+    "steps_grokfast_ma": (ONE_HOT, 17, "cross_entropy",
+                          MOMENTUM | {"filter": "grokfast_ma", "filter_window": 4, "filter_lambda": 0.5, "clip": 0.7}),
+    "steps_perpendicular": (T1, 13, "cross_entropy", ADAMW | {"weight_decay": 0.0, "perpendicular": "tensor"}),
+    "steps_perpendicular_global": (QUADRATIC, 13, "mse", SGD | {"perpendicular": "global"}),
     "steps_clip_adamw": (P2, 15, "cross_entropy", ADAMW | {"clip": 0.9}),
 }
 PROPERTIES = ["loss", "half_norm2", "logit:0:0", "logit:0:3", "logit:4:1", "prob:0:3", "prob:4:1", "log_odds:0",

@@ -20,6 +20,7 @@ References
 [P]   torch.optim: SGD, Adam and AdamW update rules.
 """
 
+import collections
 import math
 
 import mpmath
@@ -467,8 +468,57 @@ def make_optimizer(settings, leaves):
     raise ValueError(f"unknown optimiser {kind}")
 
 
-def shape_gradients(settings, leaves):
+def gradfilter_ema(gradients, leaves, alpha, lamb):
+    """As published with Grokfast (2405.20233): the first gradient starts the average."""
+    if gradients is None:
+        gradients = {k: w.grad.detach().clone() for k, w in leaves.items()}
+    for k, w in leaves.items():
+        gradients[k] = gradients[k] * alpha + w.grad * (1 - alpha)
+        w.grad = w.grad + gradients[k] * lamb
+    return gradients
+
+
+def gradfilter_ma(gradients, leaves, window, lamb):
+    """As published with Grokfast: filter_type "mean", warmup True."""
+    if gradients is None:
+        gradients = {k: collections.deque(maxlen=window) for k in leaves}
+    for k, w in leaves.items():
+        gradients[k].append(w.grad.detach().clone())
+        if len(gradients[k]) == window:
+            w.grad = w.grad + sum(gradients[k]) / len(gradients[k]) * lamb
+    return gradients
+
+
+def perpendicular(weights, gradients):
+    """perpGrad (2501.04697) on one or on several tensors taken as one vector."""
+    w = torch.cat([x.detach().reshape(-1) for x in weights])
+    g = torch.cat([x.reshape(-1) for x in gradients])
+    orthogonal = g - (w @ g) / (w @ w + 1e-30) * w
+    scaled = orthogonal * (g.norm() / (orthogonal.norm() + 1e-30))
+    return [part.reshape(x.shape) for part, x in zip(scaled.split([x.numel() for x in gradients]), gradients)]
+
+
+def joint(names):
+    """Tensors that are one in memory: K and V of a block, which share their input."""
+    groups = {}
+    for name in names:
+        groups.setdefault(name.replace("attn.W_V", "attn.W_K"), []).append(name)
+    return list(groups.values())
+
+
+def shape_gradients(settings, leaves, state):
     """What stands between backward and the optimiser."""
+    kind = settings.get("filter", "none")
+    if kind == "grokfast_ema":
+        state["filter"] = gradfilter_ema(state.get("filter"), leaves, settings["filter_alpha"], settings["filter_lambda"])
+    elif kind == "grokfast_ma":
+        state["filter"] = gradfilter_ma(state.get("filter"), leaves, settings["filter_window"], settings["filter_lambda"])
+    regions = settings.get("perpendicular", "none")
+    if regions != "none":
+        for names in joint(leaves) if regions == "tensor" else [list(leaves)]:
+            shaped = perpendicular([leaves[k] for k in names], [leaves[k].grad for k in names])
+            for k, g in zip(names, shaped):
+                leaves[k].grad = g
     if settings.get("clip", 0.0) > 0.0:
         torch.nn.utils.clip_grad_norm_(leaves.values(), settings["clip"])
 
@@ -480,7 +530,7 @@ def optimise(config, params, inputs, labels, settings, steps, loss="cross_entrop
     (a schedule of min(t / warmup, 1) would not). warmup = 0 means none.
     """
     leaves = {k: v.detach().clone().requires_grad_(True) for k, v in params.items()}
-    optimizer = make_optimizer(settings, list(leaves.values()))
+    optimizer, state = make_optimizer(settings, list(leaves.values())), {}
     for t in range(steps):
         factor = min((t + 1) / settings["warmup"], 1.0) if settings["warmup"] else 1.0
         for group in optimizer.param_groups:
@@ -489,6 +539,6 @@ def optimise(config, params, inputs, labels, settings, steps, loss="cross_entrop
         one = lambda x, y: loss_of(config, leaves, x, y, loss)
         value = torch.func.vmap(one)(inputs, labels).mean()
         value.backward()
-        shape_gradients(settings, leaves)
+        shape_gradients(settings, leaves, state)
         optimizer.step()
         yield {k: v.detach().clone() for k, v in leaves.items()}, value.item()

@@ -255,9 +255,9 @@ fn bare(task: TaskConfig, model: ModelConfig, optimizer: OptimizerConfig, steps:
             ..TrainConfig::default()
         },
         stats: StatsConfig {
-            evaluate_every: steps - 1,
-            gram_every: 0,
-            decompose_every: 0,
+            evaluate_every: (steps - 1).into(),
+            gram_every: 0.into(),
+            decompose_every: 0.into(),
             ..StatsConfig::default()
         },
         ..Config::default()
@@ -298,8 +298,8 @@ fn an_mlp_learns_a_sparse_parity() -> Result<()> {
             ..mlp(MlpInput::Float)
         },
         OptimizerConfig {
-            lr: 1e-2,
-            weight_decay: 0.0,
+            lr: 1e-2.into(),
+            weight_decay: 0.0.into(),
             batch: Batch::Size(100),
             ..OptimizerConfig::default()
         },

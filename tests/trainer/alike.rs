@@ -41,20 +41,23 @@ fn each(mut test: impl FnMut(&str, &Experiment, Precision, &Trace, &[String])) {
 fn neighbour(config: &Config, k: u64) -> Experiment {
     let mut config = config.clone();
     config.task.seed += k;
-    config.optimizer.lr *= 1.0 + 0.3 * k as f64;
-    config.optimizer.weight_decay *= 1.0 + k as f64;
+    let optimizer = &mut config.optimizer;
+    optimizer.lr = (optimizer.lr.at(0) * (1.0 + 0.3 * k as f64)).into();
+    optimizer.weight_decay = (optimizer.weight_decay.at(0) * (1.0 + k as f64)).into();
     config.optimizer.warmup += k as u32;
     experiment(&config)
 }
 
 fn diverging(config: &Config, precision: Precision) -> Experiment {
     let mut config = config.clone();
-    // Adam's steps are as long as its rate, and LayerNorm forgives long weights: only products that overflow end it.
-    config.optimizer.lr = match (config.optimizer.kind, precision) {
-        (OptimizerKind::Adam, Precision::F32) => 1e20,
-        (OptimizerKind::Adam, Precision::F64) => 1e80,
+    // Adam's steps are as long as its rate, clipped ones as long as that, and LayerNorm forgives long weights: only
+    // products that overflow end it.
+    let lr: f64 = match (config.optimizer.kind, precision) {
+        (OptimizerKind::Adam | OptimizerKind::Nesterov, Precision::F32) => 1e20,
+        (OptimizerKind::Adam | OptimizerKind::Nesterov, Precision::F64) => 1e80,
         _ => 1e6,
     };
+    config.optimizer.lr = lr.into();
     experiment(&config)
 }
 
@@ -252,8 +255,8 @@ fn weights_that_would_overflow_end_the_run_and_stay_finite() {
             config.model.hidden = Vec::new();
             config.loss.kind = LossKind::CrossEntropy;
             config.optimizer.kind = kind;
-            config.optimizer.lr = 1e30;
-            config.optimizer.weight_decay = 1.0;
+            config.optimizer.lr = 1e30.into();
+            config.optimizer.weight_decay = 1.0.into();
             let (found, _) = alone(&experiment(&config), precision);
             let what = format!("{kind:?} {precision:?}");
             assert_eq!(found.status.end, Some(EndReason::Diverged), "{what}");

@@ -5,6 +5,7 @@ use gmatrix::config::{Batch, Config, LossKind, OptimizerKind, Samples, Spectrum}
 use gmatrix::measure::{Request, measure};
 use gmatrix::plan::Segment;
 use gmatrix::record::MetricsRow;
+use gmatrix::schedule::Cadence;
 use gmatrix::stats::columns;
 use gmatrix::task::{Examples, gram_subset};
 use gmatrix::trainer::Experiment;
@@ -26,11 +27,14 @@ fn value(row: &MetricsRow, columns: &[String], name: &str) -> f64 {
 #[test]
 fn columns_are_filled_at_their_steps_and_null_elsewhere() {
     for (what, mut config) in configs() {
-        config.stats.scalars_every = 2;
+        config.stats.scalars_every = 2.into();
         let experiment = experiment(&config);
         let (trace, names) = alone(&experiment, Precision::F64);
         let stats = &config.stats;
-        let due = |every: u32, step: u64| step.is_multiple_of(every.into());
+        let due = |every: Cadence, step: u64| match every {
+            Cadence::Every(every) => step.is_multiple_of(every.into()),
+            other => panic!("multiples, not {other}"),
+        };
         let any = [
             stats.scalars_every,
             stats.evaluate_every,
@@ -68,8 +72,8 @@ fn columns_are_filled_at_their_steps_and_null_elsewhere() {
 #[test]
 fn nothing_is_measured_where_nothing_is_asked_for() {
     let mut config = transformer();
-    config.stats.gram_every = 0;
-    config.stats.decompose_every = 0;
+    config.stats.gram_every = 0.into();
+    config.stats.decompose_every = 0.into();
     let (trace, names) = alone(&experiment(&config), Precision::F64);
     for row in &trace.rows {
         assert!(value(row, &names, "raw.rank").is_nan() && value(row, &names, "predicted.train_loss").is_nan());
@@ -216,8 +220,8 @@ fn bands_of_samples_are_summed() {
     config.task.train_fraction = 0.95;
     config.loss.kind = LossKind::CrossEntropy;
     config.train.steps = 1;
-    config.stats.gram_every = 0;
-    config.stats.decompose_every = 1;
+    config.stats.gram_every = 0.into();
+    config.stats.decompose_every = 1.into();
     config.stats.properties = ["train_loss", "mean_log_odds_train", "half_norm2"]
         .map(str::to_owned)
         .to_vec();

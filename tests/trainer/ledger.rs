@@ -1,9 +1,10 @@
 //! What every step did to every property: parts that add up, and a ledger that closes.
 
 use gmatrix::backend::Precision;
-use gmatrix::config::{Batch, Config, LossKind, OptimizerKind};
+use gmatrix::config::{Batch, Config, GradientFilter, LossKind, OptimizerConfig, OptimizerKind, Regions};
 use gmatrix::measure::{Measurement, Request, measure};
 use gmatrix::model::{Activation, Norm};
+use gmatrix::schedule::Cadence;
 use gmatrix::task::Examples;
 use gmatrix::trainer::Experiment;
 
@@ -34,14 +35,22 @@ fn config(kind: OptimizerKind, lr: f64, batch: Batch, every: u32) -> Config {
     config.model.norm = Norm::Pre;
     config.model.activation = Activation::Gelu;
     config.optimizer.kind = kind;
-    config.optimizer.lr = lr;
-    config.optimizer.weight_decay = 0.1;
+    config.optimizer.lr = lr.into();
+    config.optimizer.weight_decay = 0.1.into();
     config.optimizer.batch = batch;
     config.train.steps = 21;
-    config.stats.gram_every = 0;
-    config.stats.decompose_every = every;
+    config.stats.gram_every = 0.into();
+    config.stats.decompose_every = every.into();
     config.stats.properties = PROPERTIES.map(str::to_owned).to_vec();
     config
+}
+
+/// Steps between decompositions.
+fn every(config: &Config) -> usize {
+    match config.stats.decompose_every {
+        Cadence::Every(every) => every as usize,
+        other => panic!("multiples, not {other}"),
+    }
 }
 
 /// One step's row by column names, with the weights on both sides of the step.
@@ -149,14 +158,28 @@ fn parts_add_up_to_the_change_and_the_ledger_closes() {
 
 #[test]
 fn parts_of_a_shaped_gradient_add_up() {
+    let shapes: [(&str, fn(&mut OptimizerConfig)); 4] = [
+        ("clipped", |set| set.clip = 0.3.into()),
+        ("averaged", |set| set.filter = GradientFilter::GrokfastEma),
+        ("perpendicular", |set| set.perpendicular = Regions::Tensor),
+        ("all of it", |set| {
+            set.filter = GradientFilter::GrokfastMa;
+            set.filter_window = 4;
+            set.perpendicular = Regions::Global;
+            set.clip = 0.3.into();
+        }),
+    ];
     for (kind, lr) in KINDS {
         for batch in BATCHES {
-            let mut config = config(kind, lr, batch, 1);
-            config.optimizer.clip = 0.3;
-            let experiment = experiment(&config);
-            let what = format!("{kind:?} {batch:?} clipped");
-            check(&experiment, &what);
-            follows(&experiment, &what);
+            for (name, shape) in shapes {
+                let mut config = config(kind, lr, batch, 1);
+                config.train.steps = 9;
+                shape(&mut config.optimizer);
+                let experiment = experiment(&config);
+                let what = format!("{kind:?} {batch:?} {name}");
+                check(&experiment, &what);
+                follows(&experiment, &what);
+            }
         }
     }
 }
@@ -165,7 +188,7 @@ fn check(experiment: &Experiment, what: &str) {
     let config = &experiment.config;
     let steps = steps(experiment);
     let first = values(experiment, &steps[0].before);
-    let recorded = |k: usize| k.is_multiple_of(config.stats.decompose_every as usize);
+    let recorded = |k: usize| k.is_multiple_of(every(config));
     let mut sums = [[0.0; 5]; PROPERTIES.len()];
     let mut magnitudes = first.iter().map(|x| x.abs()).collect::<Vec<_>>();
     for (k, step) in steps.iter().enumerate() {
@@ -194,14 +217,23 @@ fn check(experiment: &Experiment, what: &str) {
                 );
             }
             let between = step.of("ledger.between", name);
-            if k == 0 || config.stats.decompose_every == 1 {
+            if k == 0 || every(config) == 1 {
                 close(between, 0.0, magnitudes[x], &what);
             } else {
                 assert_ne!(between, 0.0, "{what}");
             }
             close(step.of("ledger.total", name), after[x] - first[x], magnitudes[x], &what);
+            if *name == "half_norm2" && config.optimizer.perpendicular != Regions::None {
+                // What is perpendicular to the weights leaves their norm alone.
+                continue;
+            }
             assert_eq!(parts[2] == 0.0, config.optimizer.batch == Batch::Full, "{what}: noise");
-            let remembers = config.optimizer.kind != OptimizerKind::Sgd && k > 0;
+            let averages = match config.optimizer.filter {
+                GradientFilter::None => false,
+                GradientFilter::GrokfastEma => k > 0,
+                GradientFilter::GrokfastMa => k + 1 >= config.optimizer.filter_window as usize,
+            };
+            let remembers = averages || (config.optimizer.kind != OptimizerKind::Sgd && k > 0);
             assert_eq!(parts[1] != 0.0, remembers, "{what}: lagged");
         }
     }
@@ -297,7 +329,7 @@ fn ntcov_is_symmetric_and_positive() {
 fn what_the_first_order_leaves_is_of_second_order() {
     let second = |lr: f64| {
         let mut config = config(OptimizerKind::Sgd, lr, Batch::Full, 1);
-        config.optimizer.weight_decay = 0.0;
+        config.optimizer.weight_decay = 0.0.into();
         config.optimizer.warmup = 0;
         config.train.steps = 1;
         let step = steps(&experiment(&config)).remove(0);
@@ -325,7 +357,7 @@ fn what_the_first_order_leaves_is_of_second_order() {
 fn noise_sums_to_zero_over_an_epoch() {
     let mut config = config(OptimizerKind::Sgd, 1e-30, Batch::Size(8), 1);
     config.task.train_fraction = 0.49;
-    config.optimizer.weight_decay = 0.0;
+    config.optimizer.weight_decay = 0.0.into();
     config.optimizer.warmup = 0;
     config.train.steps = 6;
     let experiment = experiment(&config);
@@ -349,7 +381,7 @@ fn noise_sums_to_zero_over_an_epoch() {
 fn being_watched_changes_nothing() {
     let watched = experiment(&config(OptimizerKind::Adam, 3e-3, Batch::Size(8), 1));
     let mut alone = watched.clone();
-    alone.config.stats.decompose_every = 0;
+    alone.config.stats.decompose_every = 0.into();
     alone.config.stats.properties = Vec::new();
     let weights = [&watched, &alone].map(|experiment| {
         let mut trainer = trainer(experiment, Precision::F32, 1);

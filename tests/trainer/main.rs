@@ -7,5 +7,6 @@ mod columns;
 mod identities;
 mod ledger;
 mod networks;
+mod schedules;
 mod steps;
 mod support;

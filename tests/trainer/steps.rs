@@ -27,7 +27,7 @@ fn cases() -> Vec<Case> {
     let dirs = fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path());
     let mut dirs: Vec<PathBuf> = dirs.filter(|dir| dir.join("steps.json").exists()).collect();
     dirs.sort();
-    assert!(dirs.len() >= 11, "the fixtures are missing");
+    assert!(dirs.len() >= 15, "the fixtures are missing");
     dirs.iter().map(|dir| case(dir)).collect()
 }
 
@@ -59,8 +59,8 @@ fn config(steps: &Value) -> Config {
             ..TrainConfig::default()
         },
         stats: StatsConfig {
-            gram_every: 0,
-            decompose_every: 0,
+            gram_every: 0.into(),
+            decompose_every: 0.into(),
             properties: Vec::new(),
             ..StatsConfig::default()
         },
@@ -137,7 +137,8 @@ fn ten_steps_are_those_of_pytorch() {
 fn another_learning_rate_is_noticed() {
     for mut case in cases() {
         let expected = ten_steps(&case, Precision::F64).1;
-        case.experiment.config.optimizer.lr *= 1.0 + 1e-6;
+        let lr = &mut case.experiment.config.optimizer.lr;
+        *lr = ((1.0 + 1e-6) * lr.at(0)).into();
         let found = ten_steps(&case, Precision::F64).1;
         let difference = |k: usize| {
             let pairs = found[k].1.iter().zip(&expected[k].1);

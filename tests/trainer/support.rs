@@ -3,11 +3,12 @@
 use gmatrix::backend::cpu::CpuExecutor;
 use gmatrix::backend::{Executor, Precision};
 use gmatrix::config::{
-    Batch, Config, LossConfig, LossKind, MlpInput, ModelConfig, ModelKind, OptimizerConfig, OptimizerKind, Samples,
-    StatsConfig, Stop, TaskConfig, TrainConfig,
+    Batch, Config, GradientFilter, LossConfig, LossKind, MlpInput, ModelConfig, ModelKind, OptimizerConfig,
+    OptimizerKind, Regions, Samples, StatsConfig, Stop, TaskConfig, TrainConfig,
 };
 use gmatrix::model::{Activation, Norm};
 use gmatrix::record::MetricsRow;
+use gmatrix::schedule::{Cadence, DenseCadence, Interpolation, LogCadence, Piecewise, Scheduled, Transition};
 use gmatrix::trainer::{Experiment, Status, Trainer};
 
 pub const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F64];
@@ -38,10 +39,10 @@ pub fn transformer() -> Config {
             chunk: 8,
         },
         stats: StatsConfig {
-            scalars_every: 1,
-            evaluate_every: 3,
-            gram_every: 4,
-            decompose_every: 5,
+            scalars_every: 1.into(),
+            evaluate_every: 3.into(),
+            gram_every: 4.into(),
+            decompose_every: 5.into(),
             samples: Samples::Count(10),
             properties: ["train_loss", "test_loss", "half_norm2", "log_odds:test:1", "prob:0:2"]
                 .map(str::to_owned)
@@ -59,7 +60,7 @@ pub fn minibatch() -> Config {
     config.model.norm = Norm::Pre;
     config.model.activation = Activation::Gelu;
     config.optimizer.kind = OptimizerKind::Adam;
-    config.optimizer.weight_decay = 0.01;
+    config.optimizer.weight_decay = 0.01.into();
     config.optimizer.batch = Batch::Size(8);
     config
 }
@@ -78,21 +79,45 @@ pub fn mlp() -> Config {
         loss: LossConfig { kind: LossKind::Mse },
         optimizer: OptimizerConfig {
             kind: OptimizerKind::Momentum,
-            lr: 0.05,
-            weight_decay: 0.01,
+            filter: GradientFilter::GrokfastMa,
+            filter_lambda: 0.3.into(),
+            filter_window: 5,
+            lr: 0.05.into(),
+            weight_decay: 0.01.into(),
             ..OptimizerConfig::default()
         },
         ..transformer()
     }
 }
 
-/// The same with Nesterov's momentum on StableMax, and a gradient that is clipped at most steps.
+/// Values at steps.
+pub fn schedule(points: &[(u32, f64)], kind: Interpolation) -> Scheduled {
+    Scheduled::Piecewise(Piecewise {
+        steps: points.iter().map(|point| point.0).collect(),
+        values: points.iter().map(|point| point.1).collect(),
+        kind,
+    })
+}
+
+/// The same with Nesterov's momentum on StableMax, with a gradient that is clipped, and everything on schedules.
 pub fn shaped() -> Config {
     let mut config = minibatch();
     config.loss.kind = LossKind::Stablemax;
     config.optimizer.kind = OptimizerKind::Nesterov;
-    config.optimizer.lr = 0.02;
-    config.optimizer.clip = 0.5;
+    config.optimizer.lr = schedule(&[(0, 0.02), (9, 0.05), (14, 0.01)], Interpolation::Linear);
+    config.optimizer.weight_decay = schedule(&[(6, 0.0), (12, 0.3)], Interpolation::Step);
+    config.optimizer.clip = schedule(&[(0, 0.5), (20, 0.0)], Interpolation::Step);
+    config.optimizer.filter = GradientFilter::GrokfastEma;
+    config.optimizer.filter_alpha = 0.7;
+    config.optimizer.filter_lambda = schedule(&[(0, 0.5), (15, 2.0)], Interpolation::Linear);
+    config.optimizer.perpendicular = Regions::Tensor;
+    config.stats.gram_every = Cadence::Log(LogCadence { log: 4 });
+    config.stats.decompose_every = Cadence::Dense(DenseCadence {
+        every: 7,
+        dense: 2,
+        around: Transition::Memorised,
+        width: 5,
+    });
     config
 }
 

@@ -70,6 +70,11 @@ shaders! {
     SampleNorms "sample_norms" |p, _| p[0].into();
     BatchStatistics "batch_statistics" |_, _| 1;
     GramTile "gram_tile" |p, _| triangle(p[0].div_ceil(64).into());
+    GradientFilter "gradient_filter" |p, _| product(p, &[0]).div_ceil(THREADS);
+    FilterShare "filter_share" |_, _| 1;
+    RegionSums "region_sums" |p, _| u64::from(p[0]).div_ceil(BLOCK as u64);
+    Perpendicular "perpendicular" |p, _| product(p, &[0]).div_ceil(THREADS);
+    NormRatio "norm_ratio" |p, _| product(p, &[0]).div_ceil(64);
     Clip "clip" |_, _| 1;
     Scale "scale" |p, _| product(p, &[0]).div_ceil(THREADS);
     Difference "difference" |_, _| 1;

@@ -9,6 +9,7 @@ use crate::report::chart::{Drawn, Scale, Sketch};
 use crate::report::recorded::{Line, Recorded, round};
 use crate::report::style::Style;
 use crate::report::style::colors::{BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, cycle};
+use crate::schedule::Cadence;
 
 /// The parts of a change in a property: prefix of their columns, words, colour.
 const PARTS: [(&str, &str, &str); 5] = [
@@ -200,8 +201,10 @@ fn parts(recorded: &Recorded, properties: &[&str]) -> Drawn {
 
 fn ledger(recorded: &Recorded, properties: &[&str], config: &Config) -> Drawn {
     let every = match config.stats.decompose_every {
-        0 | 1 => "every step".to_owned(),
-        k => format!("one step in {k}"),
+        Cadence::Every(0 | 1) => "every step".to_owned(),
+        Cadence::Every(k) => format!("one step in {k}"),
+        Cadence::Log(log) => format!("{} a decade", log.log),
+        Cadence::Dense(dense) => format!("one step in {}, for a while one in {}", dense.every, dense.dense),
     };
     let mut sketch = Sketch::new(recorded, "chart-ledger", "Ledger: the parts summed since the start")
         .wide()

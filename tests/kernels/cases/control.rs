@@ -53,22 +53,57 @@ impl Oracle for Control {
 fn begin<T: Real>(block: &mut [u32], settings: &[T], scalars: &mut [T]) {
     let step = block[control::STEP];
     for segment in Segment::ALL {
-        let every = block[control::every(segment)];
-        block[control::due(segment)] = u32::from(every > 0 && step.is_multiple_of(every));
+        let at = |place: usize| block[place + segment.index()];
+        let multiple = |every: u32| every > 0 && step.is_multiple_of(every);
+        let after = |word: usize| {
+            let window = u64::from(block[word])..u64::from(block[word]) + u64::from(at(control::WIDTH));
+            block[word] > 0 && window.contains(&step.into())
+        };
+        let regular = multiple(at(control::EVERY));
+        let due = match at(control::MODE) {
+            0 => regular,
+            1 => step == at(control::NEXT),
+            2 => regular || (after(control::MEMORISED) && multiple(at(control::DENSE))),
+            _ => regular || (after(control::GROKKED) && multiple(at(control::DENSE))),
+        };
+        if due && at(control::MODE) == 1 {
+            let gap = u64::from(step) * u64::from(at(control::EVERY)) / 4096;
+            let next = if step < 1 << 27 {
+                u64::from(step) + gap.max(1)
+            } else {
+                u64::from(u32::MAX)
+            };
+            block[control::NEXT + segment.index()] = next as u32;
+        }
+        block[control::due(segment)] = u32::from(due);
     }
     // Update t = step + 1 of a linear warm-up has t/warmup of the rate.
     let (t, warmup) = (T::new(f64::from(step) + 1.0), T::new(f64::from(block[control::WARMUP])));
     let ramp = if t < warmup { t / warmup } else { T::new(1.0) };
     scalars[..control::RATES].fill(T::new(0.0));
-    scalars[control::LR] = settings[control::LR] * ramp;
+    scalars[..24].copy_from_slice(&settings[..24]);
+    let mut at = control::POINTS;
+    while settings[at + 3].value() != 0.0 {
+        let [first, end, linear, count] = [0, 1, 2, 3].map(|k| settings[at + k].value() as usize);
+        let points: Vec<(T, T)> = (0..count)
+            .map(|k| (settings[at + 4 + 2 * k], settings[at + 5 + 2 * k]))
+            .collect();
+        let now = T::new(f64::from(step));
+        let value = match points.iter().rposition(|(at, _)| *at <= now) {
+            None => points[0].1,
+            Some(k) if linear == 1 && k + 1 < count => {
+                let ((x0, y0), (x1, y1)) = (points[k], points[k + 1]);
+                y0 + (y1 - y0) * ((now - x0) / (x1 - x0))
+            }
+            Some(k) => points[k].1,
+        };
+        scalars[first..end].fill(value);
+        at += 4 + 2 * count;
+    }
+    scalars[control::LR] = scalars[control::LR] * ramp;
     let correction = |ln_beta: T| T::new(1.0) - (t * ln_beta).exp();
     scalars[control::CORRECTION1] = correction(settings[control::LN_BETA1]);
     scalars[control::CORRECTION2] = correction(settings[control::LN_BETA2]);
-    for place in [control::BETA1, control::BETA2, control::EPS, control::CLIP] {
-        scalars[place] = settings[place];
-    }
-    // Seven groups have a decay of their own.
-    scalars[control::DECAY..][..7].copy_from_slice(&settings[control::DECAY..][..7]);
 }
 
 fn stop(block: &mut [u32], reason: u32) {
@@ -129,6 +164,13 @@ fn case_of_update(
     let settings = filled(control::SETTINGS, |rng| {
         let mut settings: Vec<f64> = rng.normals(control::SETTINGS).into_iter().map(f64::abs).collect();
         (settings[control::LN_BETA1], settings[control::LN_BETA2]) = (0.9f64.ln(), 0.98f64.ln());
+        settings[control::POINTS..].fill(0.0);
+        // The learning rate on lines, the decays in steps, clip at one point.
+        let lr = [0.0, 1.0, 1.0, 4.0, 2.0, 0.5, 9.0, 2.5, 11.0, 0.25, 20_000.0, 0.75];
+        let decays = [6.0, 13.0, 0.0, 3.0, 1.0, 0.0, 10.0, 3.0, 71.0, 0.125];
+        let clip = [13.0, 14.0, 1.0, 1.0, 5.0, 0.3];
+        let all = [&lr[..], &decays, &clip].concat();
+        settings[control::POINTS..][..all.len()].copy_from_slice(&all);
         settings
     });
     let scalars = filled(SCALARS, move |rng| {
@@ -183,6 +225,40 @@ pub fn control() -> Vec<Case> {
             1.0,
             [0.0; 2],
         ));
+    }
+    let scheduled = |segment: Segment, mode: u32, [every, dense, width, next]: [u32; 4]| {
+        let places = [
+            control::MODE,
+            control::EVERY,
+            control::DENSE,
+            control::WIDTH,
+            control::NEXT,
+        ];
+        places
+            .into_iter()
+            .zip([mode, every, dense, width, next])
+            .map(move |(place, word)| (place + segment.index(), word))
+    };
+    for (step, memorised, grokked) in [
+        (0, 0, 0),
+        (35, 31, 0),
+        (36, 31, 0),
+        (50, 31, 41),
+        (51, 31, 46),
+        (65_537, 65_501, 65_537),
+        (1_234_567, 1, 2),
+        (1 << 27, 1, 2),
+    ] {
+        let schedules = [
+            scheduled(Segment::Gram, control::LOG, [500, 0, 0, step]),
+            scheduled(Segment::Evaluate, control::LOG, [36_864, 0, 0, step + 1]),
+            scheduled(Segment::Decompose, control::AROUND_MEMORISED, [50, 5, 20, 0]),
+            scheduled(Segment::Measure, control::AROUND_GROKKED, [0, 3, 6, 0]),
+        ];
+        let transitions = [(control::MEMORISED, memorised), (control::GROKKED, grokked)];
+        let changes: Vec<(usize, u32)> = schedules.into_iter().flatten().chain(transitions).collect();
+        let name = format!("schedules at {step}, {memorised} {grokked}");
+        cases.push(case(&name, 0, with(step, &changes), 1.0, 1.0, [0.0; 2]));
     }
     let (nan, inf) = (f64::NAN, f64::INFINITY);
     for (loss, square) in [

@@ -62,6 +62,11 @@ pub fn of(kernel: Kernel) -> Vec<Case> {
         Kernel::Spectrum => ranks::spectrum(),
         Kernel::RankStatistics => ranks::rank_statistics(),
         Kernel::Decompose => ledger::decompose(),
+        Kernel::GradientFilter => shaping::gradient_filter(),
+        Kernel::FilterShare => shaping::filter_share(),
+        Kernel::RegionSums => shaping::region_sums(),
+        Kernel::Perpendicular => shaping::perpendicular(),
+        Kernel::NormRatio => shaping::norm_ratio(),
         Kernel::Clip => shaping::clip(),
         Kernel::Scale => shaping::scale(),
         Kernel::Difference => reductions::difference(),
@@ -98,5 +103,5 @@ conformance! {
     optimizer Optimizer, update_statistics UpdateStatistics, sample_norms SampleNorms,
     batch_statistics BatchStatistics, materialise Materialise, gram_tile GramTile, gram_stream GramStream,
     gram_forms GramForms, gram_sums GramSums, spectrum Spectrum, rank_statistics RankStatistics,
-    decompose Decompose, clip Clip, scale Scale, difference Difference, half_norm_change HalfNormChange, copy Copy, ledger Ledger, row Row,
+    decompose Decompose, gradient_filter GradientFilter, filter_share FilterShare, region_sums RegionSums, perpendicular Perpendicular, norm_ratio NormRatio, clip Clip, scale Scale, difference Difference, half_norm_change HalfNormChange, copy Copy, ledger Ledger, row Row,
 }

@@ -5,11 +5,13 @@
 //! inout 0 block, see `plan::control`   in 1 settings   inout 2 scalars   inout 3 history [64, 2]: test accuracies and
 //! their steps
 //!
+//! Due: multiples of a number, log-spaced steps, or denser multiples for a while after a transition; see `plan::control`.
+//! A rate that follows a schedule has the value of its last point, or lies on the line to the next. Warm-up comes on top.
 //! 1 - beta^t is formed as -expm1(t ln beta). Memorisation: first evaluation with a train accuracy of at least 0.99.
 //! Grokking: first at which the median of the test accuracies of the last 50 steps is at least 0.95.
 
 use crate::backend::cpu::{Args, Scalar};
-use crate::model::TensorGroup;
+use crate::plan::control::Schedule;
 use crate::plan::{Segment, control};
 use crate::stats::columns;
 
@@ -25,22 +27,47 @@ pub fn run<S: Scalar>(args: &Args<S>) {
 
 fn begin(block: &mut [u32], settings: &[f64], scalars: &mut [f64]) {
     let step = block[control::STEP];
+    let (memorised, grokked) = (block[control::MEMORISED], block[control::GROKKED]);
     for segment in Segment::ALL {
-        let every = block[control::every(segment)];
-        block[control::due(segment)] = u32::from(every != 0 && step.is_multiple_of(every));
+        let mut schedule = Schedule::read(block, segment);
+        block[control::due(segment)] = u32::from(schedule.advance(step, memorised, grokked));
+        schedule.write(block, segment);
     }
     let t = f64::from(step) + 1.0;
     let warmup = f64::from(block[control::WARMUP]);
     let ramp = if t < warmup { t / warmup } else { 1.0 };
-    let groups = TensorGroup::ALL.len();
     scalars[..control::RATES].fill(0.0);
-    scalars[control::LR] = settings[control::LR] * ramp;
+    scalars[..control::HYPER].copy_from_slice(&settings[..control::HYPER]);
+    follow_schedules(f64::from(step), &settings[control::POINTS..], scalars);
+    scalars[control::LR] *= ramp;
     scalars[control::CORRECTION1] = -(t * settings[control::LN_BETA1]).exp_m1();
     scalars[control::CORRECTION2] = -(t * settings[control::LN_BETA2]).exp_m1();
-    for place in [control::BETA1, control::BETA2, control::EPS, control::CLIP] {
-        scalars[place] = settings[place];
+}
+
+/// Sets the rates that follow a schedule.
+fn follow_schedules(step: f64, mut schedules: &[f64], rates: &mut [f64]) {
+    loop {
+        let (head, rest) = schedules.split_at(control::POINTS_HEAD);
+        let count = head[control::POINTS_COUNT] as usize;
+        if count == 0 {
+            return;
+        }
+        let (points, rest) = rest.split_at(2 * count);
+        let places = head[control::POINTS_FIRST] as usize..head[control::POINTS_END] as usize;
+        rates[places].fill(value_at(step, head[control::POINTS_LINEAR] != 0.0, points));
+        schedules = rest;
     }
-    scalars[control::DECAY..][..groups].copy_from_slice(&settings[control::DECAY..][..groups]);
+}
+
+/// The value at a step, from pairs of step and value.
+fn value_at(step: f64, linear: bool, points: &[f64]) -> f64 {
+    let last = points.chunks_exact(2).rposition(|point| point[0] <= step);
+    let Some(last) = last else { return points[1] };
+    let (x, y) = (points[2 * last], points[2 * last + 1]);
+    match points.get(2 * last + 2..2 * last + 4) {
+        Some(next) if linear => y + (next[1] - y) * ((step - x) / (next[0] - x)),
+        _ => y,
+    }
 }
 
 fn guard(block: &mut [u32], scalars: &mut [f64]) {

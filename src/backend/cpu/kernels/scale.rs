@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::support::ELEMENTS;
+use super::support::{ELEMENTS, within};
 use crate::backend::cpu::{Args, Scalar};
 
 pub fn run<S: Scalar>(args: &Args<S>) {
@@ -15,13 +15,9 @@ pub fn run<S: Scalar>(args: &Args<S>) {
         .par_chunks_mut(ELEMENTS)
         .enumerate()
         .for_each(|(block, x)| {
-            let mut start = block * ELEMENTS;
-            for (end, factor) in ends.iter().zip(factor) {
-                let len = (*end as usize).saturating_sub(start).min(block * ELEMENTS + x.len() - start);
-                let factor = S::from_f64(*factor);
-                let from = start - block * ELEMENTS;
-                x[from..from + len].iter_mut().for_each(|x| *x *= factor);
-                start += len;
+            for (region, places) in within(block * ELEMENTS, x.len(), ends) {
+                let factor = S::from_f64(factor[region]);
+                x[places].iter_mut().for_each(|x| *x *= factor);
             }
         });
 }

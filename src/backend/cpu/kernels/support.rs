@@ -1,6 +1,7 @@
 //! What several kernels share: row views over spread-out memory, dot products, and vector code chosen at run time.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use crate::backend::cpu::Scalar;
 use crate::plan::{Site, SiteKind};
@@ -15,6 +16,17 @@ pub const ELEMENTS: usize = 16_384;
 #[inline]
 pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
+}
+
+/// The regions that meet the `len` elements from `first` on, each with its places among them; `ends` says where each ends.
+pub fn within(first: usize, len: usize, ends: &[u32]) -> impl Iterator<Item = (usize, Range<usize>)> + '_ {
+    let mut start = 0;
+    ends.iter().enumerate().filter_map(move |(region, end)| {
+        let end = (*end as usize).saturating_sub(first).min(len);
+        let places = start..end;
+        start = start.max(end);
+        (!places.is_empty()).then_some((region, places))
+    })
 }
 
 /// Dot product with sixteen running sums, added in a fixed tree.

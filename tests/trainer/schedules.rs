@@ -1,0 +1,120 @@
+//! Hyper-parameters and measurements on schedules, as the device follows them.
+
+use gmatrix::backend::{Precision, Values};
+use gmatrix::config::{Config, OptimizerKind};
+use gmatrix::schedule::{Cadence, DenseCadence, Interpolation, LogCadence, Transition};
+
+use crate::support::{alone, experiment, finish, minibatch, schedule, trace, trainer, transformer};
+
+fn column(columns: &[String], name: &str) -> usize {
+    columns.iter().position(|column| column == name).unwrap()
+}
+
+/// Without decay and memory, update and gradient differ by the learning rate of the step.
+#[test]
+fn the_learning_rate_follows_its_schedule() {
+    for kind in [Interpolation::Linear, Interpolation::Step] {
+        let mut config = transformer();
+        config.optimizer.kind = OptimizerKind::Sgd;
+        config.optimizer.weight_decay = 0.0.into();
+        config.optimizer.warmup = 0;
+        let points = [(3, 0.1), (4, 0.3), (11, 0.02), (17, 0.0), (20, 0.05)];
+        config.optimizer.lr = schedule(&points, kind);
+        let (trace, columns) = alone(&experiment(&config), Precision::F64);
+        let [update, gradient] = ["update_norm", "gradient_norm"].map(|name| column(&columns, name));
+        for row in &trace.rows {
+            let last = points.iter().rposition(|(at, _)| u64::from(*at) <= row.step);
+            let expected = match last {
+                None => points[0].1,
+                Some(k) if kind == Interpolation::Linear && k + 1 < points.len() => {
+                    let ((x0, y0), (x1, y1)) = (points[k], points[k + 1]);
+                    y0 + (y1 - y0) * (row.step as f64 - f64::from(x0)) / f64::from(x1 - x0)
+                }
+                Some(k) => points[k].1,
+            };
+            let found = row.values[update] / row.values[gradient];
+            assert!((found - expected).abs() < 1e-12, "{kind:?} step {}: {found}", row.step);
+        }
+    }
+}
+
+/// Switched at a step, a hyper-parameter does what it does in a run that is handed over at that step.
+#[test]
+fn a_switch_is_a_handover() {
+    let turn: [fn(&mut Config, [f64; 2]); 3] = [
+        |config, [before, after]| {
+            config.optimizer.weight_decay = schedule(&[(0, before), (8, after)], Interpolation::Step);
+        },
+        |config, [before, after]| {
+            config.optimizer.lr = schedule(&[(0, before), (8, after)], Interpolation::Step);
+        },
+        |config, [before, after]| {
+            config.optimizer.clip = schedule(&[(0, before), (8, after)], Interpolation::Step);
+        },
+    ];
+    for (which, turn) in turn.into_iter().enumerate() {
+        let with = |values: [f64; 2]| {
+            let mut config = minibatch();
+            turn(&mut config, values);
+            experiment(&config)
+        };
+        let (before, after) = (0.01, 0.3);
+        let (expected, columns) = alone(&with([before, after]), Precision::F32);
+        let (first, second) = (with([before, before]), with([after, after]));
+        let mut one = trainer(&first, Precision::F32, 1);
+        one.fill(0, 0, &first).unwrap();
+        let mut rows = one.run_chunk(8).unwrap();
+        let state: Vec<(String, Values)> = one.state(0).unwrap().into_iter().map(|(n, _, v)| (n, v)).collect();
+        let mut two = trainer(&second, Precision::F32, 1);
+        two.fill(0, 0, &second).unwrap();
+        two.restore(0, &state).unwrap();
+        rows.extend(finish(&mut two, 1));
+        let found = trace(&mut two, 0, &rows);
+        found.assert_same(&expected, &columns, &format!("switch {which}"));
+        let (other, _) = alone(&first, Precision::F32);
+        assert_ne!(other.weights, expected.weights, "switch {which} does something");
+    }
+}
+
+/// Steps at which Gram matrices were measured, and when the run memorised.
+fn measured(config: &Config) -> (Vec<u64>, Option<u64>) {
+    let (trace, columns) = alone(&experiment(config), Precision::F32);
+    let n = column(&columns, "n");
+    let steps = trace.rows.iter().filter(|row| !row.values[n].is_nan());
+    (steps.map(|row| row.step).collect(), trace.status.memorised)
+}
+
+#[test]
+fn log_spaced_steps_are_evenly_many_per_decade() {
+    let mut config = transformer();
+    config.train.steps = 1001;
+    config.train.chunk = 7;
+    config.stats.decompose_every = 0.into();
+    config.stats.gram_every = Cadence::Log(LogCadence { log: 4 });
+    let (steps, _) = measured(&config);
+    assert_eq!(steps[..8], [0, 1, 2, 3, 5, 8, 14, 24]);
+    let of_decade = steps.iter().filter(|step| (100..1000).contains(*step)).count();
+    assert_eq!(of_decade, 4, "{steps:?}");
+}
+
+#[test]
+fn a_transition_is_followed_by_dense_measurements() {
+    let mut config = transformer();
+    config.optimizer.lr = 1e-2.into();
+    config.train.steps = 300;
+    config.train.chunk = 32;
+    config.stats.decompose_every = 0.into();
+    config.stats.gram_every = Cadence::Dense(DenseCadence {
+        every: 25,
+        dense: 2,
+        around: Transition::Memorised,
+        width: 9,
+    });
+    let (steps, memorised) = measured(&config);
+    let noticed = memorised.expect("it memorises") + 1;
+    let expected: Vec<u64> = (0..300)
+        .filter(|step| step % 25 == 0 || (step % 2 == 0 && (noticed..noticed + 9).contains(step)))
+        .collect();
+    assert_eq!(steps, expected, "memorised at {memorised:?}");
+    assert!(expected.len() > 14, "{expected:?}");
+}
