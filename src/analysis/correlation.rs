@@ -114,7 +114,8 @@ pub fn compare_dependent(x: &[f64], z: &[f64], y: &[f64]) -> Result<Comparison> 
         )));
     }
     let (a, b, c) = (coefficient(x, y)?, coefficient(z, y)?, coefficient(x, z)?);
-    let determinant = 1.0 - a * a - b * b - c * c + 2.0 * a * b * c;
+    // Of the 3x3 correlation matrix; never negative but by rounding.
+    let determinant = (1.0 - a * a - b * b - c * c + 2.0 * a * b * c).max(0.0);
     let pooled = f64::midpoint(a, b);
     let below = 2.0 * (n - 1.0) / (n - 3.0) * determinant + pooled.powi(2) * (1.0 - c).powi(3);
     let williams_t = (a - b) * ((n - 1.0) * (1.0 + c) / below).sqrt();

@@ -141,7 +141,8 @@ pub fn classify(run: &Run<'_>, limits: &Limits, search: &Search) -> Result<Equil
 }
 
 /// The classes with every limit but the window's length multiplied by each factor in turn (0.5 and 1.5, say), for one
-/// evidence: `(name of the limit, factor, class)`. Accuracies scale by their distance from 1.
+/// evidence: `(name of the limit, factor, class)`. The accuracies of memory and of a fixed point scale by their distance
+/// from 1.
 pub fn sensitivity(
     run: &Run<'_>,
     evidence: &Evidence,
@@ -149,7 +150,8 @@ pub fn sensitivity(
     factors: &[f64],
 ) -> Vec<(&'static str, f64, Class)> {
     type Change = fn(&mut Limits, f64);
-    let changes: [(&'static str, Change); 6] = [
+    let changes: [(&'static str, Change); 7] = [
+        ("collapsed", |l, f| l.collapsed *= f),
         ("train_accuracy", |l, f| {
             l.train_accuracy = 1.0 - (1.0 - l.train_accuracy) * f
         }),
@@ -167,7 +169,13 @@ pub fn sensitivity(
             factors.iter().map(move |&factor| {
                 let mut limits = *limits;
                 change(&mut limits, factor);
-                (*name, factor, decide(run, evidence, &limits))
+                let dips = Dips::find(run, evidence.window.0, limits.collapsed);
+                let evidence = Evidence {
+                    longest_dip: dips.longest,
+                    restricted_share: dips.restricted_share,
+                    ..evidence.clone()
+                };
+                (*name, factor, decide(run, &evidence, &limits))
             })
         })
         .collect()
@@ -198,15 +206,7 @@ fn gather(run: &Run<'_>, limits: &Limits, search: &Search) -> Result<Evidence> {
     let amplitude = |values: &[f64], found: &Option<Period>| {
         found.as_ref().map_or(f64::NAN, |found| amplitude(steps, values, found))
     };
-    let dips = below(steps, test, limits.collapsed, GROKKED);
-    let longest_dip = dips.iter().copied().max_by_key(Episode::length);
-    let restricted_share = run.restricted.zip(longest_dip).and_then(|((values, level), dip)| {
-        let inside = steps.iter().zip(&values[begin..]);
-        inside
-            .filter(|(step, value)| (dip.first..=dip.last).contains(*step) && !value.is_nan())
-            .map(|(_, value)| value / level)
-            .max_by(f64::total_cmp)
-    });
+    let dips = Dips::find(run, steps[0], limits.collapsed);
     Ok(Evidence {
         window: (steps[0], last),
         train_accuracy: mean(&finite(&run.train_accuracy[begin + tenth..])),
@@ -216,11 +216,39 @@ fn gather(run: &Run<'_>, limits: &Limits, search: &Search) -> Result<Evidence> {
         periods: (last - steps[0]) as f64 / dominant,
         loss_period,
         norm_period,
-        longest_dip,
-        dips: dips.len(),
-        restricted_share,
-        returned: longest_dip.is_some_and(|dip| dip.recovered.is_some()),
+        longest_dip: dips.longest,
+        dips: dips.count,
+        restricted_share: dips.restricted_share,
+        returned: dips.longest.is_some_and(|dip| dip.recovered.is_some()),
     })
+}
+
+/// The stretches below a test accuracy.
+struct Dips {
+    longest: Option<Episode>,
+    count: usize,
+    restricted_share: Option<f64>,
+}
+
+impl Dips {
+    fn find(run: &Run<'_>, first: u64, collapsed: f64) -> Self {
+        let begin = run.steps.partition_point(|step| *step < first);
+        let steps = &run.steps[begin..];
+        let dips = below(steps, &run.test_accuracy[begin..], collapsed, GROKKED);
+        let longest = dips.iter().copied().max_by_key(Episode::length);
+        let restricted_share = run.restricted.zip(longest).and_then(|((values, level), dip)| {
+            let inside = steps.iter().zip(&values[begin..]);
+            inside
+                .filter(|(step, value)| (dip.first..=dip.last).contains(*step) && !value.is_nan())
+                .map(|(_, value)| value / level)
+                .max_by(f64::total_cmp)
+        });
+        Self {
+            longest,
+            count: dips.len(),
+            restricted_share,
+        }
+    }
 }
 
 fn period_of(steps: &[u64], values: &[f64], search: &Search) -> Option<Period> {
@@ -251,9 +279,10 @@ fn amplitude(steps: &[u64], values: &[f64], found: &Period) -> f64 {
 }
 
 fn decide(run: &Run<'_>, evidence: &Evidence, limits: &Limits) -> Class {
+    let begin = run.steps.partition_point(|step| *step < evidence.window.0);
     let infinite = [run.train_accuracy, run.test_accuracy, run.test_loss, run.weight_norm]
         .iter()
-        .any(|series| series.iter().any(|x| x.is_infinite()));
+        .any(|series| series[begin..].iter().any(|x| x.is_infinite()));
     let (accuracy, deviation) = evidence.test_accuracy;
     if run.diverged
         || infinite

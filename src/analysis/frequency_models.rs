@@ -14,7 +14,8 @@
 use super::model_comparison::{Model, Ranked, compare};
 use crate::error::{Error, Result};
 
-/// One run's oscillation. NaN stands for what was not measured.
+/// One run's oscillation. NaN stands for what was not measured; what has no finite logarithm (lr wd at wd = 0) counts as
+/// not measured as well.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Oscillation {
     /// Cycles a step.
@@ -51,11 +52,11 @@ pub struct Comparison {
     pub left_out: Vec<(String, String)>,
 }
 
-/// Ranks M0 to M5 on the same runs. A model whose regressor no run has, or that is constant, is left out and named; runs
-/// that lack the regressor of any other model are not used.
+/// Ranks M0 to M5 on the same runs. A model whose regressor no run has, or that is constant over the runs used, is left
+/// out and named; runs that lack the regressor of any other model are not used.
 ///
 /// # Errors
-/// If too few runs are left, or a frequency, rate or norm is not positive.
+/// If a frequency is not positive, or as [`compare`]: if too few runs are left, say.
 pub fn compare_frequencies(runs: &[Oscillation]) -> Result<Comparison> {
     if let Some(place) = runs
         .iter()
@@ -79,20 +80,34 @@ pub fn compare_frequencies(runs: &[Oscillation]) -> Result<Comparison> {
     let mut left_out = Vec::new();
     let mut kept: Vec<(&str, Regressor)> = Vec::new();
     for (name, of) in regressors {
-        let values: Vec<f64> = runs.iter().map(of).filter(|x| x.is_finite()).collect();
-        let varies = values
-            .iter()
-            .any(|x| (x - values[0]).abs() > 1e-9 * (1.0 + values[0].abs()));
-        match (values.is_empty(), varies) {
-            (true, _) => left_out.push((name.to_owned(), "its regressor was not measured".to_owned())),
-            (false, false) => left_out.push((name.to_owned(), "its regressor is the same in all runs".to_owned())),
-            (false, true) => kept.push((name, of)),
+        if runs.iter().any(|run| of(run).is_finite()) {
+            kept.push((name, of));
+        } else {
+            left_out.push((name.to_owned(), "its regressor was not measured".to_owned()));
         }
     }
-    let complete: Vec<&Oscillation> = runs
-        .iter()
-        .filter(|run| kept.iter().all(|(_, of)| of(run).is_finite()))
-        .collect();
+    // A constant regressor goes before the runs that lack it do, which may make another one constant.
+    let constant = |of: Regressor, runs: &[&Oscillation]| {
+        let mut values = runs.iter().map(|run| of(run)).filter(|x| x.is_finite());
+        let first = values.next().unwrap_or(f64::NAN);
+        values.all(|x| (x - first).abs() <= 1e-9 * (1.0 + first.abs()))
+    };
+    let mut complete: Vec<&Oscillation> = runs.iter().collect();
+    loop {
+        let place = kept.iter().position(|(_, of)| constant(*of, &complete));
+        // With a run or none left nothing varies: the comparison says that there are too few.
+        if let Some(place) = place.filter(|_| complete.len() > 1) {
+            let (name, _) = kept.remove(place);
+            left_out.push((name.to_owned(), "its regressor is the same in all runs used".to_owned()));
+            complete = runs.iter().collect();
+            continue;
+        }
+        let before = complete.len();
+        complete.retain(|run| kept.iter().all(|(_, of)| of(run).is_finite()));
+        if complete.len() == before {
+            break;
+        }
+    }
     let y: Vec<f64> = complete.iter().map(|run| run.frequency.ln()).collect();
     let groups: Vec<usize> = complete.iter().map(|run| run.group).collect();
     let mut models = vec![Model {

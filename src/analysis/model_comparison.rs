@@ -55,7 +55,7 @@ pub struct Ranked {
 ///
 /// # Errors
 /// If there are no models, lengths differ, a value is not finite, a design is degenerate (also without one of the
-/// groups), or there are too few observations for AICc.
+/// groups), a model leaves no error at all, or there are too few observations for AICc.
 pub fn compare(y: &[f64], models: &[Model], groups: &[usize]) -> Result<Vec<Ranked>> {
     if models.is_empty() {
         return Err(Error::config("no models to compare"));
@@ -92,6 +92,12 @@ fn rank(y: &[f64], model: &Model, groups: &[usize]) -> Result<Ranked> {
             "model {}: {n} observations, expected more than {} for AICc",
             model.name,
             k + 1.0
+        )));
+    }
+    if fit.rss <= 0.0 {
+        return Err(Error::numeric(format!(
+            "model {}: fits without any error, so that it has no likelihood",
+            model.name
         )));
     }
     let deviance = n * (fit.rss / n).ln();

@@ -29,7 +29,7 @@ impl RedNoise {
         let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let shortest = gaps.iter().copied().fold(f64::INFINITY, f64::min);
         let span: f64 = gaps.iter().sum();
-        if !(shortest > 0.0 && span.is_finite()) {
+        if !(shortest > 0.0 && shortest.is_finite() && span.is_finite()) {
             return Self { tau: 0.0, sd: 0.0 };
         }
         let even = (span / gaps.len() as f64 - shortest).abs() <= 1e-9 * shortest;

@@ -10,9 +10,13 @@ pub fn measured(steps: &[u64], values: &[f64]) -> (Vec<f64>, Vec<f64>) {
         .unzip()
 }
 
-/// Mean; NaN of nothing.
+/// Mean; NaN of nothing. Summed about the first value, so that a constant is its own mean to the bit and is known for one
+/// wherever a series less its mean is judged.
 pub fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
+    let Some(first) = values.first() else {
+        return f64::NAN;
+    };
+    first + values.iter().map(|x| x - first).sum::<f64>() / values.len() as f64
 }
 
 /// Variance over n - 1; NaN of fewer than two.
