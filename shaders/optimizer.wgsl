@@ -6,6 +6,7 @@
 // out 6 partial [blocks, 7]: |theta|^2 (before), |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2
 // params len P, tensors   order: 256 running sums in wide numbers within blocks of 16,384, added in a tree; a workgroup
 // takes one block
+// Decay and L1 (l1 times the sign of the weight) are added to the gradient, and decoupled in adamw.
 // A weight that would overflow stays as it was, and |update|^2 is not finite: by that `control` ends the run.
 // import layout
 // import wide
@@ -32,6 +33,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let step = narrow(wide_div(lr, scalars[rates + CONTROL_CORRECTION1]));
     let root_correction2 = narrow(wide_sqrt(scalars[rates + CONTROL_CORRECTION2]));
     let eps = narrow(scalars[rates + CONTROL_EPS]);
+    let l1 = narrow(scalars[rates + CONTROL_L1]);
     let spans0 = spans_at(run);
     var sums: array<vec2<f32>, SUMS>;
     var tensor = 0u;
@@ -52,11 +54,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if SHAPED != 0u {
             taken = shaped[shaped_at(run) + k];
         }
+        let towards_zero = l1 * sign(w);
         var w_after = w;
         if OPTIMIZER == 0u {
-            w_after = w - narrow(lr) * (taken + narrow(decay) * w);
+            w_after = w - narrow(lr) * (taken + (narrow(decay) * w + towards_zero));
         } else if OPTIMIZER == 1u || OPTIMIZER == 4u {
-            let pull = taken + narrow(decay) * w;
+            let pull = taken + (narrow(decay) * w + towards_zero);
             let m = narrow(beta1) * m_before + pull;
             moments[m_place] = m;
             w_after = w - narrow(lr) * select(m, pull + narrow(beta1) * m, OPTIMIZER == 4u);
@@ -64,9 +67,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             var kept = w;
             var pull = taken;
             if OPTIMIZER == 2u {
-                pull = taken + narrow(decay) * w;
+                pull = taken + (narrow(decay) * w + towards_zero);
             } else {
-                kept = w * narrow(wide_sub(wide(1.0), wide_mul(lr, decay)));
+                kept = w * narrow(wide_sub(wide(1.0), wide_mul(lr, decay))) - narrow(lr) * towards_zero;
             }
             let m = narrow(beta1) * m_before + new1 * pull;
             let v = narrow(beta2) * moments[v_place] + new2 * pull * pull;

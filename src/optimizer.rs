@@ -1,10 +1,10 @@
 //! Optimisers as ops: the update, and the numbers a slot's rates are made of.
 
-use crate::config::{OptimizerConfig, OptimizerKind};
+use crate::config::{Config, OptimizerConfig, OptimizerKind};
 use crate::model::{Layout, Network, TensorGroup};
 use crate::plan::layout::OPTIMIZER_SUMS;
 use crate::plan::{Arena, Kernel, PlanBuilder, View, call, control};
-use crate::pressure::Shaping;
+use crate::pressure::{Holding, Shaping};
 use crate::stats::reduce;
 
 impl OptimizerKind {
@@ -27,6 +27,8 @@ pub struct Update {
     pub spans: View,
     /// What the gradient goes through first, if anything.
     pub shaping: Option<Shaping>,
+    /// What holds the norm of the weights, if anything.
+    pub holding: Option<Holding>,
 }
 
 impl Update {
@@ -38,6 +40,7 @@ impl Update {
             scalars,
             spans: builder.table("spans", spans(&net.layout)),
             shaping: None,
+            holding: None,
         }
     }
 
@@ -57,6 +60,9 @@ impl Update {
         let mut bindings = vec![net.parameters, gradient];
         bindings.extend(self.shaping.map(|shaping| shaping.taken()));
         bindings.extend([self.moments, self.scalars, self.spans, partial]);
+        if let Some(holding) = self.holding {
+            holding.keep(builder, net.parameters);
+        }
         builder.op(
             "update",
             vec![
@@ -67,8 +73,18 @@ impl Update {
                     &[len, net.layout.tensors.len()],
                 ),
                 reduce::sum_rows(partial, sums),
-                call(Kernel::UpdateStatistics, &[], &[sums, self.scalars], &[]),
             ],
+        );
+        let mut bindings = vec![sums];
+        if let Some(holding) = self.holding {
+            holding.add(builder, net.parameters, self.scalars);
+            bindings.push(holding.distance);
+        }
+        bindings.push(self.scalars);
+        let held = [("HELD", u32::from(self.holding.is_some()))];
+        builder.op(
+            "update.statistics",
+            vec![call(Kernel::UpdateStatistics, &held, &bindings, &[])],
         );
     }
 }
@@ -83,7 +99,8 @@ fn spans(layout: &Layout) -> Vec<u32> {
 }
 
 /// The settings of a slot, as `plan::control` lays them out.
-pub fn settings(config: &OptimizerConfig) -> Vec<f64> {
+pub fn settings(run: &Config) -> Vec<f64> {
+    let config = &run.optimizer;
     let mut settings = vec![0.0; control::SETTINGS];
     settings[control::LN_BETA1] = config.beta1.ln();
     settings[control::LN_BETA2] = config.beta2.ln();
@@ -95,6 +112,10 @@ pub fn settings(config: &OptimizerConfig) -> Vec<f64> {
         (control::LR, &config.lr),
         (control::CLIP, &config.clip),
         (control::FILTER_LAMBDA, &config.filter_lambda),
+        (control::L1, &config.l1),
+        (control::NOISE, &config.noise),
+        (control::DROPOUT, &run.model.dropout),
+        (control::HOLD_FACTOR, &config.hold_factor),
     ] {
         number.write(&mut settings, place..place + 1);
     }

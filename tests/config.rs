@@ -326,7 +326,7 @@ fn every_word_that_is_offered_is_taken() {
             words += 1;
         }
     }
-    assert_eq!(words, 48);
+    assert_eq!(words, 53);
 }
 
 #[test]

@@ -142,6 +142,8 @@ fn model(config: &Config) -> Checked {
         "model.init_scale",
         model.init_scale,
     )?;
+    let shares = |p: f64| (0.0..1.0).contains(&p);
+    require(model.dropout.is_valid(shares), "model.dropout", &model.dropout)?;
     match model.kind {
         ModelKind::Transformer => {
             require(model.layers > 0, "model.layers", model.layers)?;
@@ -181,6 +183,9 @@ fn optimizer(config: &Config) -> Checked {
         ("optimizer.weight_decay", &optimizer.weight_decay),
         ("optimizer.clip", &optimizer.clip),
         ("optimizer.filter_lambda", &optimizer.filter_lambda),
+        ("optimizer.l1", &optimizer.l1),
+        ("optimizer.noise", &optimizer.noise),
+        ("optimizer.hold_factor", &optimizer.hold_factor),
     ] {
         require(number.is_valid(not_negative), key, number)?;
     }

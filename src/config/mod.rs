@@ -214,6 +214,8 @@ pub struct ModelConfig {
     pub hidden: Vec<usize>,
     /// Whether the MLP's layers have biases.
     pub bias: bool,
+    /// Share of the hidden activations that each step sets to zero.
+    pub dropout: Scheduled,
     /// Initialisation.
     pub init: Init,
     /// Factor on every initial weight matrix.
@@ -310,6 +312,16 @@ pub struct OptimizerConfig {
     pub filter_window: u32,
     /// Where the gradient's part along the weights is taken out.
     pub perpendicular: Regions,
+    /// Pull towards zero of the same strength on every weight: with `weight_decay`, decoupled in `adamw`.
+    pub l1: Scheduled,
+    /// Size of the Gaussian noise added to the mean gradient.
+    pub noise: Scheduled,
+    /// What that size is measured in.
+    pub noise_scale: NoiseScale,
+    /// Whose norm is held at every step, by rescaling the weights after the update.
+    pub hold_norm: Regions,
+    /// The norm that is held, as a multiple of the initial one.
+    pub hold_factor: Scheduled,
 }
 
 /// Update rules.
@@ -338,6 +350,16 @@ pub enum GradientFilter {
     GrokfastEma,
     /// g + lambda (mean of the last `filter_window` gradients), once there are so many.
     GrokfastMa,
+}
+
+/// The standard deviation of the noise added to each entry of the mean gradient g.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseScale {
+    /// `noise` itself.
+    Absolute,
+    /// `noise` |g| / sqrt(P): the noise is then about `noise` times as long as the gradient.
+    Relative,
 }
 
 /// Parts of the weights that a norm or a projection is about.

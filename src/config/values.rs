@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{
-    Batch, Files, GradientFilter, Init, LossConfig, LossKind, MlpInput, ModelConfig, ModelKind, OptimizerConfig,
-    OptimizerKind, Prompt, Regions, Samples, Spectrum, StatsConfig, Stop, TaskConfig, TaskOp, TrainConfig,
+    Batch, Files, GradientFilter, Init, LossConfig, LossKind, MlpInput, ModelConfig, ModelKind, NoiseScale,
+    OptimizerConfig, OptimizerKind, Prompt, Regions, Samples, Spectrum, StatsConfig, Stop, TaskConfig, TaskOp,
+    TrainConfig,
 };
 use crate::model::{Activation, Norm};
 
@@ -117,6 +118,7 @@ impl Default for ModelConfig {
             input: MlpInput::OneHot,
             hidden: vec![256],
             bias: false,
+            dropout: 0.0.into(),
             init: Init::Nanda,
             init_scale: 1.0,
         }
@@ -149,6 +151,11 @@ impl Default for OptimizerConfig {
             filter_lambda: 2.0.into(),
             filter_window: 100,
             perpendicular: Regions::None,
+            l1: 0.0.into(),
+            noise: 0.0.into(),
+            noise_scale: NoiseScale::Absolute,
+            hold_norm: Regions::None,
+            hold_factor: 1.0.into(),
         }
     }
 }

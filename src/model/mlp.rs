@@ -59,6 +59,7 @@ pub(super) fn forward(net: Weights<'_>, shape: &MlpShape, builder: &mut PlanBuil
                 &[out, hidden],
                 &[n * d_out],
             ));
+            calls.extend(net.dropped(hidden, l));
             input = Some(hidden);
         }
         builder.op(format!("layers.{l}"), calls);
@@ -156,6 +157,7 @@ pub(super) fn backward(
         };
         let mut calls = vec![back.call(dx, net.view(&weight), below, [n, d_out, d_in])];
         if l > 0 {
+            calls.extend(net.dropped(below, l - 1));
             calls.push(call(
                 Kernel::ActivationBackward,
                 &[("ACTIVATION", shape.activation.code())],

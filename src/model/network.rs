@@ -26,6 +26,7 @@ pub struct Forward {
     /// `[N, V]`
     pub logits: View,
     saved: Saved,
+    dropout: Option<View>,
 }
 
 /// Captured activations, by architecture.
@@ -49,22 +50,33 @@ impl Network {
 
     /// Adds a forward pass to the current segment.
     pub fn forward(&self, builder: &mut PlanBuilder, batch: Batch) -> Forward {
+        self.forward_with(builder, batch, None)
+    }
+
+    /// The same, with hidden activations dropped by the share in these scalars.
+    pub fn forward_with(&self, builder: &mut PlanBuilder, batch: Batch, dropout: Option<View>) -> Forward {
+        let weights = self.weights(dropout);
         let (logits, saved) = match &self.shape {
             ModelShape::Transformer(shape) => {
-                let (logits, saved) = transformer::forward(self.weights(), shape, builder, batch);
+                let (logits, saved) = transformer::forward(weights, shape, builder, batch);
                 (logits, Saved::Transformer(saved))
             }
             ModelShape::Mlp(shape) => {
-                let (logits, saved) = mlp::forward(self.weights(), shape, builder, batch);
+                let (logits, saved) = mlp::forward(weights, shape, builder, batch);
                 (logits, Saved::Mlp(saved))
             }
         };
-        Forward { batch, logits, saved }
+        Forward {
+            batch,
+            logits,
+            saved,
+            dropout,
+        }
     }
 
     /// Adds the backward pass from a cotangent of the logits `[N, V]`, and returns the sites of all parameters.
     pub fn backward(&self, builder: &mut PlanBuilder, forward: &Forward, cotangent: View) -> Vec<Site> {
-        let (weights, batch) = (self.weights(), forward.batch);
+        let (weights, batch) = (self.weights(forward.dropout), forward.batch);
         match (&self.shape, &forward.saved) {
             (ModelShape::Transformer(shape), Saved::Transformer(saved)) => {
                 transformer::backward(weights, shape, builder, batch, saved, cotangent)
@@ -89,8 +101,9 @@ impl Network {
         gradient(builder, &self.layout, sites, exponent, out, divisor, accumulate);
     }
 
-    fn weights(&self) -> Weights<'_> {
+    fn weights(&self, dropout: Option<View>) -> Weights<'_> {
         Weights {
+            dropout,
             layout: &self.layout,
             parameters: self.parameters,
         }

@@ -10,9 +10,17 @@ pub(super) struct Weights<'a> {
     pub layout: &'a Layout,
     /// The flat parameters `[P]`.
     pub parameters: View,
+    /// The scalars with the share of hidden activations that are dropped, in passes that drop any.
+    pub dropout: Option<View>,
 }
 
 impl Weights<'_> {
+    /// Drops hidden activations of a layer, or the same entries of their cotangent, in passes that drop any.
+    pub fn dropped(&self, x: View, layer: usize) -> Option<KernelCall> {
+        let scalars = self.dropout?;
+        Some(call(Kernel::Dropout, &[], &[x, scalars], &[x.len(), layer]))
+    }
+
     /// A parameter tensor.
     pub fn view(&self, name: &str) -> View {
         let tensor = self.layout.tensor(name);

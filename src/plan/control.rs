@@ -90,6 +90,14 @@ pub const CLIP: usize = 13;
 pub const FILTER_ALPHA: usize = 14;
 /// Weight of the filter's average.
 pub const FILTER_LAMBDA: usize = 15;
+/// Pull of every weight towards zero.
+pub const L1: usize = 16;
+/// Size of the noise added to the mean gradient.
+pub const NOISE: usize = 17;
+/// Share of hidden activations that are dropped.
+pub const DROPOUT: usize = 18;
+/// The norm that is held, as a multiple of the initial one.
+pub const HOLD_FACTOR: usize = 19;
 /// So many numbers at the head of rates and settings are the run's own: the rates of a step begin as these settings.
 pub const HYPER: usize = 24;
 /// Mean loss of the step's batch; its accuracy follows.
@@ -121,6 +129,11 @@ pub const LN_BETA2: usize = 2;
 pub const HISTORY: usize = 64;
 /// Steps the running median looks back.
 pub const MEDIAN_STEPS: u32 = 50;
+
+/// The seed of the run.
+pub fn seed(block: &[u32]) -> u64 {
+    u64::from(block[SEED_LOW]) | u64::from(block[SEED_HIGH]) << 32
+}
 
 /// The due flag of a segment.
 pub fn due(segment: Segment) -> usize {

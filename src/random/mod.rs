@@ -32,6 +32,10 @@ pub enum Purpose {
     Sketch = 6,
     /// Examples that a task draws: strings, and in sub-stream 1 which bits count.
     Examples = 16,
+    /// Noise added to gradients; one sub-stream for each step.
+    GradientNoise = 7,
+    /// Activations that are dropped; one sub-stream for each step.
+    Dropout = 8,
     /// Simulations and resampling in the analysis of series; one sub-stream for each simulation.
     Analysis = 32,
     /// Draws of `gmatrix theory`.
@@ -89,11 +93,17 @@ impl Stream {
     ///
     /// Logarithm and sine come from the platform, whose last bit may differ from another platform's.
     pub fn normal(&self, index: u64) -> f64 {
-        let pair = index & !1;
+        self.normals(index / 2)[(index % 2) as usize]
+    }
+
+    /// Draws 2 pair and 2 pair + 1 of [`Stream::normal`], at the price of one.
+    pub fn normals(&self, pair: u64) -> [f64; 2] {
+        let [a, b, c, d] = self.block(pair);
+        let [radius, angle] = [[a, b], [c, d]].map(|[low, high]| unit(u64::from(low) | u64::from(high) << 32));
         // 1 - u is in (0, 1], so that the logarithm is finite.
-        let radius = (-2.0 * (1.0 - self.uniform(pair)).ln()).sqrt();
-        let angle = std::f64::consts::TAU * self.uniform(pair + 1);
-        radius * if index == pair { angle.cos() } else { angle.sin() }
+        let radius = (-2.0 * (1.0 - radius).ln()).sqrt();
+        let angle = std::f64::consts::TAU * angle;
+        [radius * angle.cos(), radius * angle.sin()]
     }
 }
 

@@ -112,8 +112,9 @@ impl Properties {
         self.gradients.part(0, net.layout.len)
     }
 
-    /// Adds gradients and values before the update, and their products with each other and with the update's parts.
-    pub fn before(&self, builder: &mut PlanBuilder, net: &Network, update: &Update, minibatch: bool) {
+    /// Adds gradients and values before the update, and their products with each other and with the update's parts. Where
+    /// the step's gradient `deviates` from the split's, by a minibatch or by dropout, it is held against that of train_loss.
+    pub fn before(&self, builder: &mut PlanBuilder, net: &Network, update: &Update, deviates: bool) {
         let p = net.layout.len;
         let gradient = |place: usize| self.gradients.part((1 + place) * p, p);
         for pass in &self.passes {
@@ -153,14 +154,10 @@ impl Properties {
             }
         }
         let full = self.list.iter().position(|x| *x == Property::TrainLoss);
-        let full = if minibatch {
-            full.map_or(0, |place| place + 1)
-        } else {
-            0
-        };
+        let full = if deviates { full.map_or(0, |place| place + 1) } else { 0 };
         builder.choose(
             "full gradient of the decomposition",
-            match (minibatch, full) {
+            match (deviates, full) {
                 (false, _) => "the step's own: full batch, no noise part",
                 (true, 0) => "absent: train_loss is no property, so noise is not told apart from selection",
                 (true, _) => "that of property train_loss",
@@ -191,7 +188,7 @@ impl Properties {
     }
 
     /// Adds values after the update, measured changes, and the ledger.
-    pub fn after(&self, builder: &mut PlanBuilder, net: &Network, scalars: View) {
+    pub fn after(&self, builder: &mut PlanBuilder, net: &Network, update: &Update) {
         for pass in &self.passes {
             builder.scope();
             let forward = net.forward(builder, pass.batch);
@@ -228,12 +225,22 @@ impl Properties {
                 );
             }
         }
+        let mut bindings = vec![self.products];
+        if let Some(holding) = update.holding {
+            let held = builder.buffer(Arena::WideScratch, "held_products", &[self.list.len()]);
+            for place in 0..self.list.len() {
+                let gradient = self.gradients.part((1 + place) * p, p);
+                reduce::dot(builder, "held", gradient, holding.held, held.part(place, 1));
+            }
+            bindings.push(held);
+        }
+        bindings.extend([self.changes, self.values, self.ledger, update.scalars]);
         builder.op(
             "ledger",
             vec![call(
                 Kernel::Ledger,
-                &[],
-                &[self.products, self.changes, self.values, self.ledger, scalars],
+                &[("HELD", u32::from(update.holding.is_some()))],
+                &bindings,
                 &[self.list.len()],
             )],
         );

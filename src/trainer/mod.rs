@@ -163,11 +163,8 @@ impl Trainer {
         let weights = initial_weights(&experiment.shape, &config.model, seed);
         self.executor
             .upload(slot, self.program.parameters, &Values::Numbers(weights))?;
-        self.executor.upload(
-            slot,
-            self.program.settings,
-            &Values::Numbers(settings(&config.optimizer)),
-        )?;
+        self.executor
+            .upload(slot, self.program.settings, &Values::Numbers(settings(config)))?;
         let block = control_block(config, run);
         self.executor
             .upload(slot, self.program.control, &Values::Words(block.clone()))?;

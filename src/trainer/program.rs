@@ -9,7 +9,7 @@ use crate::loss::{Cotangent, Losses, losses, means};
 use crate::model::{Batch, ModelShape, Network};
 use crate::optimizer::Update;
 use crate::plan::{Arena, BufferId, Kernel, Plan, PlanBuilder, Segment, View, call, control};
-use crate::pressure::Shaping;
+use crate::pressure::{Holding, Shaping};
 use crate::stats::columns;
 use crate::stats::gram::{self, EXACT_LIMIT, Output};
 use crate::stats::properties::Properties;
@@ -75,6 +75,7 @@ pub fn build(config: &Config, shape: &ModelShape, sizes: Sizes) -> Result<Progra
     );
     let update = Update {
         shaping: Shaping::new(&mut builder, &net, &config.optimizer),
+        holding: Holding::new(&mut builder, &net, &config.optimizer),
         ..Update::new(&mut builder, &net, config.optimizer.kind, scalars)
     };
     let mut program = Builder {
@@ -95,14 +96,15 @@ pub fn build(config: &Config, shape: &ModelShape, sizes: Sizes) -> Result<Progra
     let decompose = !config.stats.decompose_every.is_never() && !properties.is_empty();
     if decompose {
         builder.segment(Segment::Decompose);
-        properties.before(&mut builder, &net, &update, config.optimizer.batch != BatchSize::Full);
+        let deviates = config.optimizer.batch != BatchSize::Full || !config.model.dropout.is_zero();
+        properties.before(&mut builder, &net, &update, deviates);
     }
     builder.segment(Segment::Update);
     builder.scope();
     update.add(&mut builder, &net, properties.step_gradient(&net));
     if decompose {
         builder.segment(Segment::Measure);
-        properties.after(&mut builder, &net, scalars);
+        properties.after(&mut builder, &net, &update);
     }
     builder.segment(Segment::End);
     let capacity = config.train.chunk as usize;
@@ -186,7 +188,8 @@ impl Builder<'_> {
         let batch = self.batch();
         let n = batch.n;
         let builder = &mut self.builder;
-        let forward = self.net.forward(builder, batch);
+        let dropout = (!self.config.model.dropout.is_zero()).then_some(self.scalars);
+        let forward = self.net.forward_with(builder, batch, dropout);
         let loss = builder.buffer(Arena::Scratch, "loss", &[n]);
         let cotangent = Cotangent::new(builder, n, self.net.shape.classes());
         let values = losses(builder, kind, &forward, loss, Some(cotangent));

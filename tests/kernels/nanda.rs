@@ -129,7 +129,7 @@ pub fn plan(streamed: bool) -> Plan {
     b.scope();
     update.add(&mut b, &net, gradient);
     b.segment(Segment::Measure);
-    properties.after(&mut b, &net, scalars);
+    properties.after(&mut b, &net, &update);
     b.segment(Segment::End);
     let row = call(
         Kernel::Row,

@@ -220,6 +220,22 @@ def check_cotangents(name, config, params, inputs, labels):
             close(f"{name}: cotangents", row, [float(x) for x in p], tolerance, np.abs([float(x) for x in p]) + 1e-300)
 
 
+def with_dropout(config, w, inputs, labels, loss, step, share):
+    """The mean gradient of an MLP with dropped hidden activations, sample by sample, each draw on its own."""
+    total = {k: torch.zeros_like(x) for k, x in w.items()}
+    for i, (x, y) in enumerate(zip(inputs, labels)):
+        rows = []
+        for layer, width in enumerate(config["hidden"]):
+            at = [i * width + j for j in range(width)]
+            words = [oracle.philox((k // 4, layer, step, 8), (0, 0))[k % 4] for k in at]
+            rows.append(torch.tensor([0.0 if word / 2**32 < share else 1 / (1 - share) for word in words]))
+        leaves = {k: v.clone().requires_grad_(True) for k, v in w.items()}
+        value = oracle.LOSSES[loss](oracle.mlp_logits(config, leaves, x, masks=rows), y)
+        for k, g in zip(leaves, torch.autograd.grad(value, list(leaves.values()))):
+            total[k] += g / len(labels)
+    return total
+
+
 def second_optimise(config, params, inputs, labels, o, steps, loss):
     """The update rules written out."""
     w = {k: v.clone() for k, v in params.items()}
@@ -228,6 +244,8 @@ def second_optimise(config, params, inputs, labels, o, steps, loss):
     for t in range(1, steps + 1):
         lr = o["lr"] * (min(t / o["warmup"], 1) if o["warmup"] else 1)
         means = {k: g.mean(0) for k, g in oracle.per_sample(config, w, inputs, labels, loss)[1].items()}
+        if o.get("dropout"):
+            means = with_dropout(config, w, inputs, labels, loss, t - 1, o["dropout"])
         if o.get("filter") == "grokfast_ema":
             alpha = o["filter_alpha"]
             average = {k: g if t == 1 else alpha * average[k] + (1 - alpha) * g for k, g in means.items()}
@@ -246,10 +264,11 @@ def second_optimise(config, params, inputs, labels, o, steps, loss):
             norm = math.sqrt(sum((g * g).sum().item() for g in means.values()))
             means = {k: g * min(1.0, clip / (norm + 1e-6)) for k, g in means.items()}
         for k, g in means.items():
+            pull = o["weight_decay"] * w[k] + o.get("l1", 0.0) * torch.sign(w[k])
             if o["kind"] == "adamw":
-                w[k] = w[k] - lr * o["weight_decay"] * w[k]
+                w[k] = w[k] - lr * pull
             else:
-                g = g + o["weight_decay"] * w[k]
+                g = g + pull
             if o["kind"] in ("sgd", "momentum", "nesterov"):
                 m[k] = o["beta1"] * m[k] + g
                 w[k] = w[k] - lr * (g + o["beta1"] * m[k] if o["kind"] == "nesterov" else m[k])

@@ -121,7 +121,7 @@ def transformer_logits(config, params, tokens, sites=None):
     return linear(params, "unembed.W_U", "unembed.b_U", x[-1:], sites)[0]
 
 
-def mlp_logits(config, params, x, sites=None):
+def mlp_logits(config, params, x, sites=None, masks=None):
     if config["input"] == "one_hot":  # token t selects row t * d_vocab + token
         z = one_hot(x, config["d_vocab"]).reshape(-1)
     elif config["input"] == "embedding":  # one shared table, concatenated over the positions
@@ -136,6 +136,7 @@ def mlp_logits(config, params, x, sites=None):
         z = linear(params, f"layers.{l}.W", f"layers.{l}.b", z, sites)
         if l < last:
             z = activation(config["activation"], z)
+            z = z if masks is None else z * masks[l]
     return z[0]
 
 
@@ -523,6 +524,38 @@ def shape_gradients(settings, leaves, state):
         torch.nn.utils.clip_grad_norm_(leaves.values(), settings["clip"])
 
 
+def pull_l1(settings, leaves, lr):
+    """l1 sign(w): decoupled in adamw, else added to the gradient, as decay is."""
+    for w in leaves.values() if settings.get("l1", 0.0) else []:
+        pull = settings["l1"] * torch.sign(w.detach())
+        if settings["kind"] == "adamw":
+            # The decay that follows multiplies what is taken off here too: undo that.
+            w.data -= lr * pull / (1 - lr * settings["weight_decay"])
+        else:
+            w.grad = w.grad + pull
+
+
+def philox(counter, key):
+    """Philox 4x32-10 (Salmon et al. 2011)."""
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(b >> 32) ^ c[1] ^ k[0], b & 0xFFFFFFFF, (a >> 32) ^ c[3] ^ k[1], a & 0xFFFFFFFF]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+def dropout_masks(config, n, seed, step, share):
+    """For every hidden layer of an MLP [N, width]: 0 where the draw is below share 2^32, else 1/(1 - share). The draw of
+    element k is word k mod 4 of Philox block [k / 4, layer, step, 8] under the seed."""
+    masks = []
+    for layer, width in enumerate(config["hidden"]):
+        words = [philox((q, layer, step, 8), (seed, 0)) for q in range(-(-n * width // 4))]
+        kept = torch.tensor(words).reshape(-1)[: n * width].reshape(n, width) >= share * 2.0**32
+        masks.append(kept.to(torch.float64) / (1.0 - share))
+    return masks
+
+
 def optimise(config, params, inputs, labels, settings, steps, loss="cross_entropy"):
     """Full-batch steps on the mean loss. Yields (weights after the step, loss before it).
 
@@ -536,9 +569,15 @@ def optimise(config, params, inputs, labels, settings, steps, loss="cross_entrop
         for group in optimizer.param_groups:
             group["lr"] = settings["lr"] * factor
         optimizer.zero_grad()
-        one = lambda x, y: loss_of(config, leaves, x, y, loss)
-        value = torch.func.vmap(one)(inputs, labels).mean()
+        if settings.get("dropout", 0.0):
+            masks = dropout_masks(config, len(labels), 0, t, settings["dropout"])
+            one = lambda x, y, *masks: LOSSES[loss](mlp_logits(config, leaves, x, masks=masks), y)
+            value = torch.func.vmap(one)(inputs, labels, *masks).mean()
+        else:
+            one = lambda x, y: loss_of(config, leaves, x, y, loss)
+            value = torch.func.vmap(one)(inputs, labels).mean()
         value.backward()
         shape_gradients(settings, leaves, state)
+        pull_l1(settings, leaves, settings["lr"] * factor)
         optimizer.step()
         yield {k: v.detach().clone() for k, v in leaves.items()}, value.item()

@@ -2,7 +2,7 @@
 //! stopped and restored.
 
 use gmatrix::backend::{Precision, Values};
-use gmatrix::config::{Config, LossKind, MlpInput, OptimizerKind};
+use gmatrix::config::{Config, LossKind, MlpInput, OptimizerKind, Regions};
 use gmatrix::model::Layout;
 use gmatrix::record::{EndReason, Run, TensorSet};
 use gmatrix::trainer::{Experiment, RecordedRun};
@@ -58,6 +58,10 @@ fn diverging(config: &Config, precision: Precision) -> Experiment {
         _ => 1e6,
     };
     config.optimizer.lr = lr.into();
+    if config.optimizer.hold_norm != Regions::None {
+        // Held weights stay as long as they are held.
+        config.optimizer.hold_factor = lr.into();
+    }
     experiment(&config)
 }
 

@@ -7,6 +7,7 @@ mod columns;
 mod identities;
 mod ledger;
 mod networks;
+mod pressures;
 mod schedules;
 mod steps;
 mod support;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gmatrix::backend::Precision;
-use gmatrix::config::{Config, StatsConfig, Stop, TrainConfig};
+use gmatrix::config::{Config, ModelConfig, StatsConfig, Stop, TrainConfig};
 use gmatrix::model::weights::{Overrides, read_weights};
 use gmatrix::model::{Layout, ModelShape};
 use gmatrix::record::TensorSet;
@@ -27,7 +27,7 @@ fn cases() -> Vec<Case> {
     let dirs = fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path());
     let mut dirs: Vec<PathBuf> = dirs.filter(|dir| dir.join("steps.json").exists()).collect();
     dirs.sort();
-    assert!(dirs.len() >= 15, "the fixtures are missing");
+    assert!(dirs.len() >= 18, "the fixtures are missing");
     dirs.iter().map(|dir| case(dir)).collect()
 }
 
@@ -50,8 +50,15 @@ fn case(dir: &Path) -> Case {
 }
 
 fn config(steps: &Value) -> Config {
+    // Dropout is a key of the model.
+    let mut optimizer = steps["optimizer"].clone();
+    let dropout = optimizer.as_object_mut().unwrap().remove("dropout");
     Config {
-        optimizer: serde_json::from_value(steps["optimizer"].clone()).unwrap(),
+        model: ModelConfig {
+            dropout: dropout.and_then(|share| share.as_f64()).unwrap_or(0.0).into(),
+            ..ModelConfig::default()
+        },
+        optimizer: serde_json::from_value(optimizer).unwrap(),
         loss: serde_json::from_value(serde_json::json!({ "kind": steps["loss_kind"] })).unwrap(),
         train: TrainConfig {
             steps: 10,

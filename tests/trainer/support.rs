@@ -111,6 +111,11 @@ pub fn shaped() -> Config {
     config.optimizer.filter_alpha = 0.7;
     config.optimizer.filter_lambda = schedule(&[(0, 0.5), (15, 2.0)], Interpolation::Linear);
     config.optimizer.perpendicular = Regions::Tensor;
+    config.optimizer.l1 = schedule(&[(0, 0.0), (11, 0.01)], Interpolation::Step);
+    config.optimizer.noise = 0.01.into();
+    config.optimizer.hold_norm = Regions::Global;
+    config.optimizer.hold_factor = schedule(&[(4, 1.0), (20, 0.9)], Interpolation::Linear);
+    config.model.dropout = schedule(&[(0, 0.1), (18, 0.3)], Interpolation::Linear);
     config.stats.gram_every = Cadence::Log(LogCadence { log: 4 });
     config.stats.decompose_every = Cadence::Dense(DenseCadence {
         every: 7,

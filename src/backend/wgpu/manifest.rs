@@ -75,6 +75,8 @@ shaders! {
     RegionSums "region_sums" |p, _| u64::from(p[0]).div_ceil(BLOCK as u64);
     Perpendicular "perpendicular" |p, _| product(p, &[0]).div_ceil(THREADS);
     NormRatio "norm_ratio" |p, _| product(p, &[0]).div_ceil(64);
+    HoldNorm "hold_norm" |p, _| product(p, &[0]).div_ceil(64);
+    Distance "distance" |p, _| u64::from(p[0]).div_ceil(BLOCK as u64);
     Clip "clip" |_, _| 1;
     Scale "scale" |p, _| product(p, &[0]).div_ceil(THREADS);
     Difference "difference" |_, _| 1;

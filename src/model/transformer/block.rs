@@ -21,6 +21,8 @@ pub(super) struct Pass<'a> {
     pub n: usize,
     /// Prefix of its parameters' names.
     block: String,
+    /// Which block it is.
+    pub layer: usize,
     /// Positions from which queries are asked: the last block's last one, else all.
     pub queries: usize,
 }
@@ -33,6 +35,7 @@ impl<'a> Pass<'a> {
             shape,
             n,
             block: format!("blocks.{l}"),
+            layer: l,
             queries: if l + 1 == shape.layers { 1 } else { shape.n_ctx },
         }
     }

@@ -26,18 +26,17 @@ impl Pass<'_> {
             bias: Some(self.weight("mlp.b_in")),
             ..Product::default()
         };
-        builder.op(
-            self.name("mlp.in"),
-            vec![
-                with_bias.call(input.out, self.weight("mlp.W_in"), pre, [rows, d, f]),
-                call(
-                    Kernel::Activation,
-                    &[("ACTIVATION", self.shape.activation.code())],
-                    &[pre, hidden],
-                    &[rows * f],
-                ),
-            ],
-        );
+        let mut calls = vec![
+            with_bias.call(input.out, self.weight("mlp.W_in"), pre, [rows, d, f]),
+            call(
+                Kernel::Activation,
+                &[("ACTIVATION", self.shape.activation.code())],
+                &[pre, hidden],
+                &[rows * f],
+            ),
+        ];
+        calls.extend(self.net.dropped(hidden, self.layer));
+        builder.op(self.name("mlp.in"), calls);
         let with_both = Product {
             bias: Some(self.weight("mlp.b_out")),
             residual: Some(middle),
@@ -66,18 +65,15 @@ impl Pass<'_> {
             ..Product::default()
         };
         sites.push(self.site("mlp.W_out", Some("mlp.b_out"), (saved.hidden, dx), queries, (f, d)));
-        builder.op(
-            self.name("mlp.out.backward"),
-            vec![
-                back.call(dx, self.weight("mlp.W_out"), d_pre, [queries * n, d, f]),
-                call(
-                    Kernel::ActivationBackward,
-                    &[("ACTIVATION", self.shape.activation.code())],
-                    &[saved.pre, d_pre],
-                    &[queries * n * f],
-                ),
-            ],
-        );
+        let mut calls = vec![back.call(dx, self.weight("mlp.W_out"), d_pre, [queries * n, d, f])];
+        calls.extend(self.net.dropped(d_pre, self.layer));
+        calls.push(call(
+            Kernel::ActivationBackward,
+            &[("ACTIVATION", self.shape.activation.code())],
+            &[saved.pre, d_pre],
+            &[queries * n * f],
+        ));
+        builder.op(self.name("mlp.out.backward"), calls);
         let of_input = (saved.input.out, d_pre);
         sites.push(self.site("mlp.W_in", Some("mlp.b_in"), of_input, queries, (d, f)));
         let through = Product {

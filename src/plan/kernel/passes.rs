@@ -1,7 +1,7 @@
 //! Layers, forward and backward.
 
 use super::parts::{choice, flag, product, read, update, when, write};
-use crate::plan::buffer::Element::{Real, Word};
+use crate::plan::buffer::Element::{Real, Wide, Word};
 
 contracts! {
     /// Looks up token ids `[T, N]` in a table `[V, d]`: out row (n, t) = `table[id + t * id_step]` (+ `position[t]`), rows
@@ -48,6 +48,15 @@ contracts! {
         bindings: [read("input", Real), update("cotangent", Real)],
         params: [len],
         constants: [choice("ACTIVATION", &[0, 1, 2])],
+        items: |p| p[0].into(),
+        flops: |p| p[0].into(),
+    }
+    /// x = 0 where a draw of the run's seed, the step, this layer and the element falls below the step's share, else
+    /// x / (1 - share), in place.
+    DROPOUT = "dropout" {
+        bindings: [update("x", Real), read("scalars", Wide)],
+        params: [len, layer],
+        constants: [],
         items: |p| p[0].into(),
         flops: |p| p[0].into(),
     }

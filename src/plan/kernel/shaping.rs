@@ -1,10 +1,40 @@
 //! What stands between the step's mean gradient and the optimiser.
 
 use super::BLOCK;
-use super::parts::{choice, no_flops, one, product, read, update, write};
+use super::parts::{choice, flag, no_flops, one, product, read, update, write};
 use crate::plan::buffer::Element::{Real, Wide, Word};
 
 contracts! {
+    /// x = x + noise normal, independent of step to step and entry to entry; with RELATIVE the noise is in units of
+    /// sqrt(mean_square / len), the squared norm of the step's mean gradient being in the scalars.
+    GRADIENT_NOISE = "gradient_noise" {
+        bindings: [update("x", Real), read("scalars", Wide)],
+        params: [len],
+        constants: [flag("RELATIVE")],
+        items: |p| p[0].into(),
+        flops: |p| 2 * u64::from(p[0]),
+    }
+    /// What brings the weights back to the norm that is held: factor `[regions]` = norm / sqrt(after), excess = factor - 1,
+    /// norm = the step's multiple of sqrt(aim), aim the squared norms before the first update. 1 and 0 where either
+    /// is zero.
+    HOLD_NORM = "hold_norm" {
+        bindings: [
+            read("before", Wide), read("after", Wide), read("scalars", Wide), update("aim", Wide),
+            write("factor", Wide), write("excess", Wide),
+        ],
+        params: [regions],
+        constants: [],
+        items: |p| p[0].into(),
+        flops: no_flops,
+    }
+    /// partial `[blocks]` of |x - y|^2, by blocks of 16,384 elements.
+    DISTANCE = "distance" {
+        bindings: [read("x", Real), read("y", Real), write("partial", Wide)],
+        params: [len],
+        constants: [],
+        items: |p| u64::from(p[0]).div_ceil(BLOCK as u64),
+        flops: |p| 3 * u64::from(p[0]),
+    }
     /// The Grokfast filter: taken = gradient + lambda average, the average kept in memory. FILTER 0 ema, memory `[P]`;
     /// 1 ma, memory `[window, P]`, the last gradients at their step modulo the window, averaged once there are so many.
     GRADIENT_FILTER = "gradient_filter" {

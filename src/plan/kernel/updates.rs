@@ -19,11 +19,12 @@ contracts! {
         items: |p| u64::from(p[0]).div_ceil(BLOCK as u64),
         flops: |p| 30 * u64::from(p[0]),
     }
-    /// Norms of the step's vectors and their cosines, from the optimiser's sums.
+    /// Norms of the step's vectors and their cosines, from the optimiser's sums; with HELD, `distance` `[1]` is the squared
+    /// norm of the whole update.
     UPDATE_STATISTICS = "update_statistics" {
-        bindings: [read("sums", Wide), update("scalars", Wide)],
+        bindings: [read("sums", Wide), when(read("distance", Wide), "HELD"), update("scalars", Wide)],
         params: [],
-        constants: [],
+        constants: [flag("HELD")],
         items: one,
         flops: no_flops,
     }
@@ -42,14 +43,15 @@ contracts! {
         items: |p| u64::from(p[0]).div_ceil(BLOCK as u64),
         flops: |p| 2 * u64::from(p[0]) * (product(p, &[2, 2]) + 4 * u64::from(p[2])),
     }
-    /// Predicted and measured changes, their parts, and the ledger, into the row.
+    /// Predicted and measured changes, their parts, and the ledger, into the row; with HELD, `held` `[K]` is added to the
+    /// decay parts.
     LEDGER = "ledger" {
         bindings: [
-            read("products", Wide), read("change", Wide), read("value", Wide), update("ledger", Wide),
-            update("scalars", Wide),
+            read("products", Wide), when(read("held", Wide), "HELD"), read("change", Wide), read("value", Wide),
+            update("ledger", Wide), update("scalars", Wide),
         ],
         params: [properties],
-        constants: [],
+        constants: [flag("HELD")],
         items: |p| p[0].into(),
         flops: no_flops,
     }

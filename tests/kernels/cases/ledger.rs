@@ -3,7 +3,7 @@
 use gmatrix::plan::{BLOCK, Kernel, control};
 use gmatrix::stats::columns;
 
-use super::optimizer::{decay_of, moments, rates, spans};
+use super::optimizer::{decay_of, moments, pull_of, rates, spans};
 use crate::case::{Case, Data, Expected, Oracle};
 use crate::fill::{filled, filled_words, normal, poison};
 use crate::numbers::{Real, sum};
@@ -31,27 +31,28 @@ impl Oracle for Decompose {
         let split = |k: usize| -> [T; 4] {
             let decay = T::new(decay_of(k, spans, rates));
             let (w, g, g_full, m, v) = (theta[k], taken[k], from(full)[k], moments[k], moments[len + k]);
+            let pull = pull_of(w, decay, rates);
             let (noise, earlier) = (now[k] - g_full, g - now[k]);
             match x.constant("OPTIMIZER") {
-                0 => [-(lr * g_full), -(lr * earlier), -(lr * noise), -(lr * decay * w)],
+                0 => [-(lr * g_full), -(lr * earlier), -(lr * noise), -(lr * pull)],
                 1 => [
                     -(lr * g_full),
                     -(lr * (beta1 * m + earlier)),
                     -(lr * noise),
-                    -(lr * decay * w),
+                    -(lr * pull),
                 ],
                 4 => {
                     let ahead = lr * (one + beta1);
                     let lagged = -(lr * beta1 * beta1 * m + ahead * earlier);
-                    [-(ahead * g_full), lagged, -(ahead * noise), -(ahead * decay * w)]
+                    [-(ahead * g_full), lagged, -(ahead * noise), -(ahead * pull)]
                 }
                 kind => {
-                    let coupled = if kind == 2 { decay * w } else { T::new(0.0) };
+                    let coupled = if kind == 2 { pull } else { T::new(0.0) };
                     let v = beta2 * v + (one - beta2) * (g + coupled) * (g + coupled);
                     let root = (v / rate(control::CORRECTION2)).sqrt() + rate(control::EPS);
                     let step = lr / rate(control::CORRECTION1) / root;
                     let now = -(step * (one - beta1));
-                    let decayed = if kind == 2 { now * coupled } else { -(lr * decay * w) };
+                    let decayed = if kind == 2 { now * coupled } else { -(lr * pull) };
                     [now * g_full, now * earlier - step * beta1 * m, now * noise, decayed]
                 }
             }
@@ -112,30 +113,33 @@ impl Oracle for Ledger {
         let (products, change, value) = (x.real::<T>("products"), x.real::<T>("change"), x.real::<T>("value"));
         let (mut ledger, mut scalars) = (x.real::<T>("ledger"), x.real::<T>("scalars"));
         let row = &mut scalars[control::RATES + columns::PROPERTIES..];
-        for x in 0..properties {
-            let parts = &products[properties * properties + 4 * x..][..4];
-            let book = &mut ledger[8 * x..][..8];
+        for k in 0..properties {
+            let mut parts = products[properties * properties + 4 * k..][..4].to_vec();
+            if x.flag("HELD") {
+                parts[3] = parts[3] + x.real::<T>("held")[k];
+            }
+            let book = &mut ledger[8 * k..][..8];
             let predicted = sum(parts.iter().copied());
-            let second = change[x] - predicted;
-            for k in 0..4 {
-                book[k] = book[k] + parts[k];
+            let second = change[k] - predicted;
+            for part in 0..4 {
+                book[part] = book[part] + parts[part];
             }
             book[4] = book[4] + second;
             if book[7] > T::new(0.0) {
-                book[5] = book[5] + (value[x] - book[6]);
+                book[5] = book[5] + (value[k] - book[6]);
             }
-            book[6] = value[x] + change[x];
+            book[6] = value[k] + change[k];
             book[7] = T::new(1.0);
             let total = sum(book[..6].iter().copied());
             let out = [
-                &[value[x], predicted, change[x]],
-                parts,
+                &[value[k], predicted, change[k]],
+                &parts[..],
                 &[second],
                 &book[..6],
                 &[total],
             ]
             .concat();
-            row[x * columns::PER_PROPERTY..][..columns::PER_PROPERTY].copy_from_slice(&out);
+            row[k * columns::PER_PROPERTY..][..columns::PER_PROPERTY].copy_from_slice(&out);
         }
         let pairs = properties * properties;
         row[properties * columns::PER_PROPERTY..][..pairs].copy_from_slice(&products[..pairs]);
@@ -144,7 +148,7 @@ impl Oracle for Ledger {
 }
 
 pub fn ledger() -> Vec<Case> {
-    let case = |properties: usize, started: bool| {
+    let case = |properties: usize, started: bool, held: u32| {
         let k = properties;
         let width = control::RATES + columns::PROPERTIES + k * columns::PER_PROPERTY + k * k;
         let books = filled(8 * k, move |rng| {
@@ -155,11 +159,15 @@ pub fn ledger() -> Vec<Case> {
             books
         });
         // Something beyond the row must stay.
-        let buffers = vec![normal(k * k + 4 * k), normal(k), normal(k), books, normal(width + 3)];
+        let mut buffers = vec![normal(k * k + 4 * k)];
+        if held == 1 {
+            buffers.push(normal(k));
+        }
+        buffers.extend([normal(k), normal(k), books, normal(width + 3)]);
         Case::new(
             Kernel::Ledger,
             format!("properties={k} started={started}"),
-            &[],
+            &[("HELD", held)],
             &[k],
             buffers,
             Ledger,
@@ -167,6 +175,6 @@ pub fn ledger() -> Vec<Case> {
     };
     [1, 2, 5]
         .into_iter()
-        .flat_map(|k| [case(k, false), case(k, true)])
+        .flat_map(|k| [case(k, false, 0), case(k, true, 0), case(k, true, 1)])
         .collect()
 }

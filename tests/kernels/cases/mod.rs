@@ -12,6 +12,7 @@ mod ledger;
 pub mod loss;
 mod norm;
 mod optimizer;
+mod pressures;
 mod ranks;
 mod reductions;
 mod shaping;
@@ -67,6 +68,10 @@ pub fn of(kernel: Kernel) -> Vec<Case> {
         Kernel::RegionSums => shaping::region_sums(),
         Kernel::Perpendicular => shaping::perpendicular(),
         Kernel::NormRatio => shaping::norm_ratio(),
+        Kernel::GradientNoise => pressures::gradient_noise(),
+        Kernel::HoldNorm => pressures::hold_norm(),
+        Kernel::Distance => pressures::distance(),
+        Kernel::Dropout => pressures::dropout(),
         Kernel::Clip => shaping::clip(),
         Kernel::Scale => shaping::scale(),
         Kernel::Difference => reductions::difference(),
@@ -103,5 +108,5 @@ conformance! {
     optimizer Optimizer, update_statistics UpdateStatistics, sample_norms SampleNorms,
     batch_statistics BatchStatistics, materialise Materialise, gram_tile GramTile, gram_stream GramStream,
     gram_forms GramForms, gram_sums GramSums, spectrum Spectrum, rank_statistics RankStatistics,
-    decompose Decompose, gradient_filter GradientFilter, filter_share FilterShare, region_sums RegionSums, perpendicular Perpendicular, norm_ratio NormRatio, clip Clip, scale Scale, difference Difference, half_norm_change HalfNormChange, copy Copy, ledger Ledger, row Row,
+    decompose Decompose, gradient_filter GradientFilter, filter_share FilterShare, region_sums RegionSums, perpendicular Perpendicular, norm_ratio NormRatio, gradient_noise GradientNoise, hold_norm HoldNorm, distance Distance, dropout Dropout, clip Clip, scale Scale, difference Difference, half_norm_change HalfNormChange, copy Copy, ledger Ledger, row Row,
 }

@@ -14,12 +14,26 @@ pub fn rates(step: f64) -> Vec<f64> {
     rates[control::BETA1] = 0.9;
     rates[control::BETA2] = 0.98;
     rates[control::EPS] = 1e-8;
+    rates[control::L1] = 0.003;
     rates[control::CORRECTION1] = 1.0 - 0.9f64.powf(step);
     rates[control::CORRECTION2] = 1.0 - 0.98f64.powf(step);
     for (group, decay) in [1.0, 0.0, 0.25].into_iter().enumerate() {
         rates[control::DECAY + group] = decay;
     }
     rates
+}
+
+/// What decay and L1 add to the gradient of a weight.
+pub fn pull_of<T: Real>(w: T, decay: T, rates: &[f64]) -> T {
+    let zero = T::new(0.0);
+    let l1 = T::new(rates[control::L1]);
+    if w > zero {
+        decay * w + l1
+    } else if w < zero {
+        decay * w - l1
+    } else {
+        zero
+    }
 }
 
 /// Ends and groups of three to four tensors that share no border with a block.
@@ -75,23 +89,24 @@ impl Oracle for Optimizer {
         for k in 0..len {
             let decay = T::new(decay_of(k, spans, rates));
             let (mut w, g, mut m, mut v) = (theta[k], taken[k], moments[k], moments[len + k]);
+            let pull = pull_of(w, decay, rates);
             match x.constant("OPTIMIZER") {
-                0 => w = w - lr * (g + decay * w),
+                0 => w = w - lr * (g + pull),
                 1 => {
-                    m = beta1 * m + (g + decay * w);
+                    m = beta1 * m + (g + pull);
                     w = w - lr * m;
                 }
                 4 => {
-                    let g = g + decay * w;
+                    let g = g + pull;
                     m = beta1 * m + g;
                     w = w - lr * (g + beta1 * m);
                 }
                 kind => {
                     let mut g = g;
                     if kind == 2 {
-                        g = g + decay * w;
+                        g = g + pull;
                     } else {
-                        w = w * (one - lr * decay);
+                        w = w * (one - lr * decay) - lr * (pull - decay * w);
                     }
                     m = beta1 * m + (one - beta1) * g;
                     v = beta2 * v + (one - beta2) * g * g;
@@ -184,6 +199,9 @@ impl Oracle for UpdateStatistics {
         ] {
             row[column] = sums[k].sqrt();
         }
+        if x.flag("HELD") {
+            row[columns::UPDATE_NORM] = x.real::<T>("distance")[0].sqrt();
+        }
         if !sums[2].value().is_finite() {
             row[columns::UPDATE_NORM] = T::new(f64::NAN);
         }
@@ -194,7 +212,7 @@ impl Oracle for UpdateStatistics {
 }
 
 pub fn update_statistics() -> Vec<Case> {
-    let case = |name: &'static str, zero: &'static [usize], exponent: i32, overflows: bool| {
+    let case = |name: &'static str, zero: &'static [usize], exponent: i32, overflows: bool, held: u32| {
         let sums = filled(7, move |rng| {
             let mut sums: Vec<f64> = (0..7).map(|_| rng.uniform(0.5, 2.0) * 10f64.powi(exponent)).collect();
             zero.iter().for_each(|k| sums[*k] = 0.0);
@@ -203,14 +221,28 @@ pub fn update_statistics() -> Vec<Case> {
             }
             sums
         });
-        let buffers = vec![sums, normal(control::RATES + columns::PROPERTIES)];
-        Case::new(Kernel::UpdateStatistics, name, &[], &[], buffers, UpdateStatistics)
+        let mut buffers = vec![sums];
+        if held == 1 {
+            buffers.push(filled(1, |rng| vec![rng.uniform(0.5, 2.0)]));
+        }
+        buffers.push(normal(control::RATES + columns::PROPERTIES));
+        let constants = [("HELD", held)];
+        Case::new(
+            Kernel::UpdateStatistics,
+            name,
+            &constants,
+            &[],
+            buffers,
+            UpdateStatistics,
+        )
     };
     vec![
-        case("usual", &[], 0, false),
-        case("tiny: products of norms would underflow", &[], -250, false),
-        case("an update that overflowed", &[], 0, true),
+        case("usual", &[], 0, false, 0),
+        case("held", &[], 0, false, 1),
+        case("held, and overflowed", &[], 0, true, 1),
+        case("tiny: products of norms would underflow", &[], -250, false, 0),
+        case("an update that overflowed", &[], 0, true, 0),
         // No previous gradient, no momentum: their cosines are null.
-        case("first step", &[3, 4, 5, 6], 0, false),
+        case("first step", &[3, 4, 5, 6], 0, false, 0),
     ]
 }

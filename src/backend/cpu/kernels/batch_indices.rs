@@ -10,7 +10,7 @@ use crate::random;
 pub fn run<S: Scalar>(args: &Args<S>) {
     let [batch, n] = args.params();
     let block = args.control();
-    let seed = u64::from(block[control::SEED_LOW]) | u64::from(block[control::SEED_HIGH]) << 32;
+    let seed = control::seed(block);
     let step = u64::from(block[control::STEP]);
     for (position, index) in args.word_mut("indices").iter_mut().enumerate() {
         *index = random::batch_index(step, position as u32, batch as u32, n as u32, seed);

@@ -7,7 +7,7 @@
 //! gradient over the whole training split gives)   order: ascending within blocks of 16,384, in f64
 //!
 //! Parts of the update: selection, what the full gradient does now; noise, what the minibatch adds to it; lagged, what
-//! earlier gradients do through the moments and through what shaped the gradient; decay. Adam's metric 1/(sqrt(v_t / c2) +
+//! earlier gradients do through the moments and through what shaped the gradient; decay, that of weight decay and L1. Adam's metric 1/(sqrt(v_t / c2) +
 //! eps) contains the step's own gradient. With coupled L2, decay is what it does now; its past is in lagged, with the
 //! moments it went through.
 
@@ -83,24 +83,28 @@ fn split(
         beta1,
         beta2,
         eps,
+        l1,
         correction1,
         correction2,
     } = *rates;
     let (noise, earlier) = (now - full, taken - now);
+    // The sign of f64 has no zero.
+    let sign = f64::from(i8::from(w > 0.0) - i8::from(w < 0.0));
+    let pull = decay * w + l1 * sign;
     match optimizer {
-        OptimizerKind::Sgd => [-lr * full, -lr * earlier, -lr * noise, -lr * decay * w],
-        OptimizerKind::Momentum => [-lr * full, -lr * (beta1 * m + earlier), -lr * noise, -lr * decay * w],
+        OptimizerKind::Sgd => [-lr * full, -lr * earlier, -lr * noise, -lr * pull],
+        OptimizerKind::Momentum => [-lr * full, -lr * (beta1 * m + earlier), -lr * noise, -lr * pull],
         OptimizerKind::Nesterov => {
             let now = -lr * (1.0 + beta1);
-            [now * full, now * earlier - lr * beta1 * beta1 * m, now * noise, now * decay * w]
+            [now * full, now * earlier - lr * beta1 * beta1 * m, now * noise, now * pull]
         }
         OptimizerKind::Adam | OptimizerKind::Adamw => {
-            let coupled = if optimizer == OptimizerKind::Adam { decay * w } else { 0.0 };
+            let coupled = if optimizer == OptimizerKind::Adam { pull } else { 0.0 };
             let v = beta2 * v + (1.0 - beta2) * (taken + coupled) * (taken + coupled);
             let metric = 1.0 / ((v / correction2).sqrt() + eps);
             let now = -lr * (1.0 - beta1) / correction1 * metric;
             let past = -lr * beta1 / correction1 * metric;
-            let decayed = if optimizer == OptimizerKind::Adam { now * coupled } else { -lr * decay * w };
+            let decayed = if optimizer == OptimizerKind::Adam { now * coupled } else { -lr * pull };
             [now * full, past * m + now * earlier, now * noise, decayed]
         }
     }

@@ -33,5 +33,5 @@ kernels! {
     Optimizer optimizer, UpdateStatistics update_statistics, SampleNorms sample_norms,
     BatchStatistics batch_statistics, Materialise materialise, GramTile gram_tile, GramStream gram_stream,
     GramForms gram_forms, GramSums gram_sums, Spectrum spectrum, RankStatistics rank_statistics,
-    Decompose decompose, GradientFilter gradient_filter, FilterShare filter_share, RegionSums region_sums, Perpendicular perpendicular, NormRatio norm_ratio, Clip clip, Scale scale, Difference difference, HalfNormChange half_norm_change, Copy copy, Ledger ledger, Row row,
+    Decompose decompose, GradientFilter gradient_filter, FilterShare filter_share, RegionSums region_sums, Perpendicular perpendicular, NormRatio norm_ratio, GradientNoise gradient_noise, HoldNorm hold_norm, Distance distance, Dropout dropout, Clip clip, Scale scale, Difference difference, HalfNormChange half_norm_change, Copy copy, Ledger ledger, Row row,
 }

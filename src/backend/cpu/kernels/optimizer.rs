@@ -6,6 +6,7 @@
 //! out 6 partial [blocks, 7]: |theta|^2 (before), |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2
 //! params len P, tensors   order: ascending within blocks of 16,384, in f64
 //!
+//! Decay and L1 (l1 times the sign of the weight) are added to the gradient, and decoupled in adamw.
 //! A weight that would overflow stays as it was, and |update|^2 is not finite: by that `control` ends the run.
 
 use rayon::prelude::*;
@@ -63,6 +64,7 @@ struct Rule<S> {
     lr: S,
     keep: S,
     decay: S,
+    l1: S,
     beta1: S,
     new1: S,
     beta2: S,
@@ -79,6 +81,7 @@ impl<S: Scalar> Rule<S> {
             lr: S::from_f64(rates.lr),
             keep: S::from_f64(1.0 - rates.lr * decay),
             decay: S::from_f64(decay),
+            l1: S::from_f64(rates.l1),
             beta1: S::from_f64(rates.beta1),
             new1: S::from_f64(1.0 - rates.beta1),
             beta2: S::from_f64(rates.beta2),
@@ -92,18 +95,36 @@ impl<S: Scalar> Rule<S> {
     #[inline(always)]
     fn update(&self, w: S, g: S, m: &mut S, v: &mut S) -> S {
         match self.kind {
-            OptimizerKind::Sgd => w - self.lr * (g + self.decay * w),
+            OptimizerKind::Sgd => w - self.lr * (g + self.pull(w)),
             OptimizerKind::Momentum => {
-                *m = self.beta1 * *m + (g + self.decay * w);
+                *m = self.beta1 * *m + (g + self.pull(w));
                 w - self.lr * *m
             }
             OptimizerKind::Nesterov => {
-                let pull = g + self.decay * w;
+                let pull = g + self.pull(w);
                 *m = self.beta1 * *m + pull;
                 w - self.lr * (pull + self.beta1 * *m)
             }
-            OptimizerKind::Adam => self.adam(w, g + self.decay * w, m, v),
-            OptimizerKind::Adamw => self.adam(w * self.keep, g, m, v),
+            OptimizerKind::Adam => self.adam(w, g + self.pull(w), m, v),
+            OptimizerKind::Adamw => self.adam(w * self.keep - self.lr * self.towards_zero(w), g, m, v),
+        }
+    }
+
+    /// What decay and L1 add to the gradient.
+    #[inline(always)]
+    fn pull(&self, w: S) -> S {
+        self.decay * w + self.towards_zero(w)
+    }
+
+    /// L1 times the sign of the weight.
+    #[inline(always)]
+    fn towards_zero(&self, w: S) -> S {
+        if w > S::ZERO {
+            self.l1
+        } else if w < S::ZERO {
+            -self.l1
+        } else {
+            S::ZERO
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Rates {
     pub beta1: f64,
     pub beta2: f64,
     pub eps: f64,
+    /// Pull of every weight towards zero.
+    pub l1: f64,
     /// 1 - beta1^t
     pub correction1: f64,
     /// 1 - beta2^t
@@ -36,6 +38,7 @@ impl Rates {
             beta1: scalars[control::BETA1],
             beta2: scalars[control::BETA2],
             eps: scalars[control::EPS],
+            l1: scalars[control::L1],
             correction1: scalars[control::CORRECTION1],
             correction2: scalars[control::CORRECTION2],
         }

@@ -1,4 +1,4 @@
-//! What stands between the step's mean gradient and the optimiser: in this order a filter over steps (Grokfast), the
+//! What stands between the step's mean gradient and the optimiser: in this order noise, a filter over steps (Grokfast), the
 //! removal of what lies along the weights (perpGrad), and clipping.
 //!
 //! The optimiser then takes a *shaped* gradient. Three rows of it are kept, since the parts of an update are told apart
@@ -6,7 +6,8 @@
 //! training split would give now. All that is done is linear in the gradient given the factors of the step, which are
 //! those of the gradient that is taken.
 
-use crate::config::{GradientFilter, OptimizerConfig, Regions};
+use super::{ends, region_dots, scale};
+use crate::config::{GradientFilter, NoiseScale, OptimizerConfig, Regions};
 use crate::model::Network;
 use crate::plan::{Arena, Kernel, KernelCall, PlanBuilder, View, call};
 use crate::stats::reduce;
@@ -16,6 +17,8 @@ use crate::stats::reduce;
 pub struct Shaping {
     /// `[3, P]`: taken, now, full.
     pub rows: View,
+    /// Units of the noise, if there is any.
+    noise: Option<NoiseScale>,
     filter: Option<Filter>,
     perpendicular: Option<Perpendicular>,
     /// The factor of the clipping, `[1]`.
@@ -54,7 +57,8 @@ impl Shaping {
         let filters = config.filter != GradientFilter::None;
         let projects = config.perpendicular != Regions::None;
         let clips = !config.clip.is_zero();
-        if !(filters || projects || clips) {
+        let noise = (!config.noise.is_zero()).then_some(config.noise_scale);
+        if !(filters || projects || clips || noise.is_some()) {
             return None;
         }
         let all = builder.table("region", vec![len as u32]);
@@ -71,10 +75,7 @@ impl Shaping {
             }
         });
         let perpendicular = projects.then(|| {
-            let ends = match config.perpendicular {
-                Regions::Tensor => builder.table("tensor_ends", tensor_ends(net)),
-                _ => all,
-            };
+            let ends = ends(builder, net, config.perpendicular);
             Perpendicular {
                 theta: net.parameters,
                 ends,
@@ -84,6 +85,7 @@ impl Shaping {
         });
         Some(Self {
             rows: builder.buffer(Arena::Gradients, "shaped", &[3, len]),
+            noise,
             filter,
             perpendicular,
             clip: clips.then(|| builder.buffer(Arena::Scalars, "clip_factor", &[1])),
@@ -104,9 +106,14 @@ impl Shaping {
     /// Adds the shaping of the step's mean gradient; `scalars` holds the step's rates.
     pub fn add(&self, builder: &mut PlanBuilder, gradient: View, scalars: View) {
         let (taken, now) = (self.row(0), self.row(1));
-        builder.op("shape.now", vec![self.copy(gradient, now)]);
+        let mut calls = vec![self.copy(gradient, now)];
+        calls.extend(self.noise.map(|scale| {
+            let constants = [("RELATIVE", u32::from(scale == NoiseScale::Relative))];
+            call(Kernel::GradientNoise, &constants, &[now, scalars], &[self.len])
+        }));
+        builder.op("shape.now", calls);
         match self.filter {
-            None => builder.op("shape.taken", vec![self.copy(gradient, taken)]),
+            None => builder.op("shape.taken", vec![self.copy(now, taken)]),
             Some(filter) => {
                 let constants = filter.constants();
                 builder.op(
@@ -115,7 +122,7 @@ impl Shaping {
                         call(
                             Kernel::GradientFilter,
                             &constants,
-                            &[gradient, filter.memory, scalars, taken],
+                            &[now, filter.memory, scalars, taken],
                             &[self.len, filter.window],
                         ),
                         call(
@@ -234,26 +241,4 @@ impl Perpendicular {
             )],
         );
     }
-}
-
-fn scale(x: View, factor: View, ends: View) -> KernelCall {
-    call(Kernel::Scale, &[], &[x, factor, ends], &[x.len(), ends.len()])
-}
-
-/// Adds out `[regions]` = dot products within each region.
-fn region_dots(builder: &mut PlanBuilder, label: &str, [x, y]: [View; 2], ends: View, out: View) {
-    let partial = reduce::partial(builder, x.len(), ends.len());
-    builder.op(
-        label,
-        vec![
-            call(Kernel::RegionSums, &[], &[x, y, ends, partial], &[x.len(), ends.len()]),
-            reduce::sum_rows(partial, out),
-        ],
-    );
-}
-
-/// Where every tensor ends among the parameters.
-fn tensor_ends(net: &Network) -> Vec<u32> {
-    let tensors = net.layout.tensors.iter();
-    tensors.map(|tensor| (tensor.offset + tensor.len()) as u32).collect()
 }
