@@ -34,7 +34,7 @@ fn wrong_use_is_one_line_and_exit_code_2() {
     for (arguments, expected) in [
         (
             &["train", "--preset", "nada"][..],
-            "error: --preset nada: preset \"nada\" is not known; did you mean nanda?; the presets are quick, nanda, prenorm, gromov\n",
+            "error: --preset nada: preset \"nada\" is not known; did you mean nanda?; the presets are quick, nanda, prenorm, grokfast, gromov\n",
         ),
         (
             &["train", "--set", "task.q=3"],

@@ -71,7 +71,7 @@ Both, like a crash, can be resumed without a trace in the data.";
 pub(super) struct TrainArgs {
     /// TOML file with the keys that differ from the preset
     pub config: Option<PathBuf>,
-    /// Configuration to start from: quick, nanda, prenorm or gromov [default: quick]
+    /// Configuration to start from: quick, nanda, prenorm, grokfast or gromov [default: quick]
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
     /// Set one key; the value is TOML, or else a string. May be repeated

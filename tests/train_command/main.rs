@@ -221,7 +221,7 @@ fn a_run_is_the_same_on_any_number_of_threads() {
 #[test]
 fn the_plan_prints_and_nothing_is_trained() {
     let dir = tempfile::tempdir().unwrap();
-    for preset in ["quick", "nanda", "prenorm", "gromov"] {
+    for preset in ["quick", "nanda", "prenorm", "grokfast", "gromov"] {
         let output = command(dir.path(), &["train", "--print-plan", "--preset", preset])
             .output()
             .unwrap();
