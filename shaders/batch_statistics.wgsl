@@ -11,6 +11,8 @@
 // noise_g2 = (Q - S)/(n (n - 1)), noise_trace = (S - Q/n)/(n - 1) (McCandlish et al. 1812.06162, batch of 1).
 
 const LANES = 256u;
+/// Below it squares of norms lose digits to the range of f32, and what is made of them is null.
+const SMALLEST_SQUARE = 1e-28;
 const LN_2 = vec2(0.693147182, -1.90465432e-9);
 
 @compute @workgroup_size(256)
@@ -78,6 +80,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     scalars[row + COLUMN_NORM_LOG_SD] = select(wide(not_a_number()), log_sd, living.x > 0.0);
     let total = wide_mul(scalars[rates + CONTROL_MEAN_SQUARE], wide_mul(n, n));
     let alpha = wide_div(wide_div(total, n), square);
+    if living.x > 0.0 && square.x < SMALLEST_SQUARE {
+        for (var column = COLUMN_COHERENCE; column <= COLUMN_NOISE_G2; column += 1u) {
+            scalars[row + column] = wide(not_a_number());
+        }
+        return;
+    }
     scalars[row + COLUMN_COHERENCE] = alpha;
     scalars[row + COLUMN_COHERENCE_UNBIASED] = wide_div(wide_sub(wide_mul(n, alpha), wide(1.0)), others);
     scalars[row + COLUMN_NOISE_TRACE] = wide_div(wide_sub(square, wide_div(total, n)), others);

@@ -5,6 +5,9 @@
 // import wide
 // import math
 
+/// 1e-6
+const EPS = vec2(9.99999997e-07, 2.52475725e-15);
+
 @compute @workgroup_size(1)
 fn main(@builtin(workgroup_id) group: vec3<u32>) {
     let run = group.z;
@@ -13,7 +16,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>) {
     }
     let clip = scalars[scalars_at(run) + CONTROL_CLIP];
     let norm = wide_sqrt(square[square_at(run)]);
-    let share = wide_div(clip, wide_add(norm, wide(1e-6)));
+    let share = wide_div(clip, wide_add(norm, EPS));
     var scale = share;
     if all(clip == vec2(0.0)) || !wide_less(share, wide(1.0)) {
         scale = wide(1.0);

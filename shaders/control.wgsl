@@ -149,7 +149,7 @@ fn end(run: u32) {
         }
         let evaluations = block[block0 + CONTROL_EVALUATIONS];
         let place = history0 + 2u * (evaluations % CONTROL_HISTORY);
-        history[place] = scalars[row + COLUMN_TEST_ACCURACY];
+        history[place] = storable(scalars[row + COLUMN_TEST_ACCURACY]);
         history[place + 1u] = wide_from_word(step);
         block[block0 + CONTROL_EVALUATIONS] = evaluations + 1u;
         if block[block0 + CONTROL_GROKKED] == 0u {

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::backend::cpu::CpuExecutor;
-use crate::backend::{Executor, Precision, Values};
+use crate::backend::{Executor, Make, Precision, Values, cpu_executor};
 use crate::config::{LossKind, OptimizerKind, Property, Split};
 use crate::data::{Samples, Source};
 use crate::error::{Error, Result};
@@ -51,11 +50,31 @@ pub struct Measurement {
     pub choices: Vec<(String, String)>,
 }
 
-/// Measures.
+/// Measures on the CPU.
 ///
 /// # Errors
 /// If there are no samples, a property names a sample or class that does not exist, or the examples do not fit.
 pub fn measure(shape: &ModelShape, weights: &[f64], examples: &Examples, request: &Request) -> Result<Measurement> {
+    measure_on(
+        &|plan| cpu_executor(plan, request.precision),
+        shape,
+        weights,
+        examples,
+        request,
+    )
+}
+
+/// Measures on any backend; the request's precision must be the executor's.
+///
+/// # Errors
+/// As [`measure`], or a device error.
+pub fn measure_on(
+    make: Make,
+    shape: &ModelShape,
+    weights: &[f64],
+    examples: &Examples,
+    request: &Request,
+) -> Result<Measurement> {
     let n = examples.n;
     if n == 0 {
         return Err(Error::shape("the data hold no samples, expected at least 1"));
@@ -110,10 +129,7 @@ pub fn measure(shape: &ModelShape, weights: &[f64], examples: &Examples, request
     }
     let plan = Arc::new(builder.finish()?);
 
-    let mut executor: Box<dyn Executor> = match request.precision {
-        Precision::F32 => Box::new(CpuExecutor::<f32>::new(plan.clone(), 1)?),
-        Precision::F64 => Box::new(CpuExecutor::<f64>::new(plan.clone(), 1)?),
-    };
+    let mut executor = make(plan.clone())?;
     executor.upload(0, id(net.parameters), &Values::Numbers(weights.to_vec()))?;
     for fill in &samples.fills {
         let (buffer, values) = fill.values(examples)?;
@@ -159,6 +175,28 @@ pub fn per_sample_gradients(
     weights: &[f64],
     examples: &Examples,
     request: &Request,
+    visit: impl FnMut(usize, &[f64]) -> Result<()>,
+) -> Result<()> {
+    per_sample_gradients_on(
+        &|plan| cpu_executor(plan, request.precision),
+        shape,
+        weights,
+        examples,
+        request,
+        visit,
+    )
+}
+
+/// The same on any backend.
+///
+/// # Errors
+/// As [`per_sample_gradients`], or a device error.
+pub fn per_sample_gradients_on(
+    make: Make,
+    shape: &ModelShape,
+    weights: &[f64],
+    examples: &Examples,
+    request: &Request,
     mut visit: impl FnMut(usize, &[f64]) -> Result<()>,
 ) -> Result<()> {
     let mut builder = PlanBuilder::new();
@@ -174,10 +212,7 @@ pub fn per_sample_gradients(
     let sites = net.backward(&mut builder, &forward, cotangent.logits);
     net.gradient(&mut builder, &sites, cotangent.exponent, gradient, 1, false);
     let plan = Arc::new(builder.finish()?);
-    let mut executor: Box<dyn Executor> = match request.precision {
-        Precision::F32 => Box::new(CpuExecutor::<f32>::new(plan, 1)?),
-        Precision::F64 => Box::new(CpuExecutor::<f64>::new(plan, 1)?),
-    };
+    let mut executor = make(plan)?;
     executor.upload(0, id(net.parameters), &Values::Numbers(weights.to_vec()))?;
     for sample in 0..examples.n {
         let one = examples.select(&[sample as u32]);

@@ -49,3 +49,18 @@ fn extreme_pairs(lane: u32, value: vec2<f32>) -> vec2<f32> {
     workgroupBarrier();
     return found;
 }
+
+/// Least of wide numbers; NaN loses.
+fn least_lanes(lane: u32, value: vec2<f32>) -> vec2<f32> {
+    lanes[lane] = value;
+    workgroupBarrier();
+    for (var width = LANES / 2u; width > 0u; width /= 2u) {
+        if lane < width {
+            lanes[lane] = wide_min(lanes[lane + width], lanes[lane]);
+        }
+        workgroupBarrier();
+    }
+    let found = lanes[0];
+    workgroupBarrier();
+    return found;
+}

@@ -114,6 +114,17 @@ fn wide_max(x: vec2<f32>, y: vec2<f32>) -> vec2<f32> {
     return select(x, y, wide_less(x, y));
 }
 
+/// The same without what is below the 53 bits that a checkpoint keeps: so must be what outlives a step.
+fn storable(x: vec2<f32>) -> vec2<f32> {
+    let high = i32((bitcast<u32>(x.x) >> 23u) & 0xffu);
+    let low = i32((bitcast<u32>(x.y) >> 23u) & 0xffu);
+    let dropped = (high - 52) - (low - 23);
+    if dropped <= 0 {
+        return x;
+    }
+    return vec2(x.x, bitcast<f32>(select(0u, bitcast<u32>(x.y) & (0xffffffffu << u32(min(dropped, 23))), dropped < 24)));
+}
+
 /// e^x - 1 to a relative error of 1e-11, for x <= 0.
 fn wide_exp_m1(x: vec2<f32>) -> vec2<f32> {
     if x.x < -60.0 {

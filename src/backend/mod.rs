@@ -1,10 +1,15 @@
 //! Backends: executors of launches. A backend allocates once, prepares each specialisation once, then only launches.
 
 pub mod cpu;
+pub mod profile;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 
-use crate::error::Result;
+use std::sync::Arc;
+
+use profile::Span;
+
+use crate::error::{Error, Result};
 use crate::plan::{BufferId, Plan, Segment};
 
 /// Precision of [`crate::plan::Element::Real`].
@@ -75,9 +80,53 @@ pub trait Executor {
     /// A device error, with the kernel's name.
     fn submit(&mut self, segments: &[Segment]) -> Result<()>;
 
+    /// Runs steps one behind the other, each with the segments that may be due in it.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    fn submit_steps(&mut self, steps: &[Vec<Segment>]) -> Result<()> {
+        steps.iter().try_for_each(|segments| self.submit(segments))
+    }
+
+    /// Starts or stops the timing of every launch, which may slow them down.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Unsupported`] if the device has no clock.
+    fn set_profiling(&mut self, on: bool) -> Result<()> {
+        if on {
+            return Err(Error::unsupported(format!(
+                "{}: its launches cannot be timed",
+                self.device()
+            )));
+        }
+        Ok(())
+    }
+
+    /// The launches timed since this was asked last.
+    ///
+    /// # Errors
+    /// A device error.
+    fn spans(&mut self) -> Result<Vec<Span>> {
+        Ok(Vec::new())
+    }
+
     /// The device, in words.
     fn device(&self) -> String;
 
     /// Precision of real numbers.
     fn precision(&self) -> Precision;
+}
+
+/// Makes the executor of a plan for one run: a backend with its device and precision.
+pub type Make<'a> = &'a dyn Fn(Arc<Plan>) -> Result<Box<dyn Executor>>;
+
+/// The CPU's executor for one run.
+///
+/// # Errors
+/// As [`crate::plan::lower`].
+pub fn cpu_executor(plan: Arc<Plan>, precision: Precision) -> Result<Box<dyn Executor>> {
+    Ok(match precision {
+        Precision::F32 => Box::new(cpu::CpuExecutor::<f32>::new(plan, 1)?),
+        Precision::F64 => Box::new(cpu::CpuExecutor::<f64>::new(plan, 1)?),
+    })
 }

@@ -88,6 +88,12 @@ pub(super) struct TrainArgs {
     /// Print what would be launched, and end
     #[arg(long, conflicts_with = "out")]
     pub print_plan: bool,
+    /// At the end, print where the time went: calls, seconds and rates of every kernel
+    #[arg(long, conflicts_with = "print_plan")]
+    pub profile: bool,
+    /// Write the first 100,000 launches for Perfetto or chrome://tracing
+    #[arg(long, value_name = "FILE", conflicts_with = "print_plan")]
+    pub trace: Option<PathBuf>,
     /// Show no progress
     #[arg(long)]
     pub quiet: bool,
@@ -210,6 +216,13 @@ pub(super) enum BackendArg {
     Cuda,
     Wgpu,
     Cpu,
+}
+
+impl DeviceArgs {
+    /// The precision asked for, or the usual one.
+    pub fn precision(self, usual: Precision) -> Precision {
+        self.precision.map_or(usual, PrecisionArg::precision)
+    }
 }
 
 impl BackendArg {

@@ -1,23 +1,25 @@
 //! Where the commands meet the library: the only file of the program that knows trainers, backends and reports.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::args::{BackendArg, DeviceArgs, ExportArgs, GramArgs, MeasureArgs};
-use crate::backend::cpu::{self, CpuExecutor};
+use super::args::{BackendArg, DeviceArgs, ExportArgs, GramArgs, MeasureArgs, TrainArgs};
+use super::output;
+use crate::backend::cpu;
+use crate::backend::profile::{Profile, Profiled, TRACED};
 #[cfg(feature = "wgpu")]
 use crate::backend::wgpu;
-use crate::backend::{Executor, Precision};
+use crate::backend::{Executor, Make, Precision, cpu_executor};
 use crate::config::{Config, Property};
 use crate::error::{Error, Result};
-use crate::measure::{Measurement, Request, measure as measure_weights, per_sample_gradients};
+use crate::measure::{Measurement, Request, measure_on, per_sample_gradients_on};
 use crate::model::weights::{Overrides, read_weights, shape_metadata, write_transformer_lens};
 use crate::model::{Layout, ModelShape};
-use crate::plan::{Plan, lower};
+use crate::plan::{Capabilities, Plan, lower};
 use crate::record::{NamedTensor, Run, TensorSet, newest_weights};
 use crate::sites::{self, Sites};
 use crate::task::Examples;
@@ -85,50 +87,110 @@ fn gpu_rows() -> Vec<DeviceRow> {
     Vec::new()
 }
 
-/// A run of this configuration, before its first step.
-pub(super) fn open_run(config: &Config, device: DeviceArgs) -> Result<Box<dyn Run>> {
+/// A run of this configuration, before its first step, and the times of its launches, where the arguments want them.
+pub(super) fn open_run(config: &Config, device: DeviceArgs, args: &TrainArgs) -> Result<(Box<dyn Run>, Timings)> {
     let experiment = Experiment::new(config)?;
     let program = experiment.program()?;
-    let executor = executor(program.plan.clone(), device)?;
+    let (mut executor, backend) = executor(&program.plan, device, Precision::F32)?;
+    let mut timings = Timings(None);
+    if args.profile || args.trace.is_some() {
+        let launches = lower(&program.plan, &capabilities(backend)?)?;
+        let profile = Arc::new(Mutex::new(Profile::new(launches, executor.precision())));
+        executor = Box::new(Profiled::new(executor, profile.clone())?);
+        timings = Timings(Some(profile));
+    }
     let trainer = Trainer::new(program, executor, 1);
-    Ok(Box::new(RecordedRun::new(trainer, &experiment, chosen(device).name())?))
+    let run = RecordedRun::new(trainer, &experiment, backend.name())?;
+    Ok((Box::new(run), timings))
+}
+
+/// The times of a run's launches, if they were wanted.
+pub(super) struct Timings(Option<Arc<Mutex<Profile>>>);
+
+impl Timings {
+    /// Prints the table and writes the trace that were asked for.
+    pub fn finish(&self, args: &TrainArgs) -> Result<()> {
+        let Some(profile) = &self.0 else { return Ok(()) };
+        let profile = profile.lock().unwrap_or_else(PoisonError::into_inner);
+        if args.profile {
+            output::print(&profile.table())?;
+        }
+        let Some(path) = &args.trace else { return Ok(()) };
+        std::fs::write(path, profile.trace()).map_err(|why| Error::io(path, why))?;
+        if profile.untraced() > 0 {
+            eprintln!(
+                "{}: holds the first {TRACED} launches, {} more were only counted",
+                path.display(),
+                profile.untraced()
+            );
+        }
+        Ok(())
+    }
 }
 
 /// What would be launched.
 pub(super) fn plan_table(config: &Config, device: DeviceArgs) -> Result<String> {
     let program = Experiment::new(config)?.program()?;
-    let capabilities = match chosen(device) {
-        #[cfg(feature = "wgpu")]
-        BackendArg::Wgpu => wgpu::capabilities(),
-        BackendArg::Cpu => cpu::capabilities(),
-        other => return Err(absent(other)),
+    let backend = match device.backend {
+        BackendArg::Auto => automatic(&program.plan, device.precision(Precision::F32)),
+        named => named,
     };
-    let launches = lower(&program.plan, &capabilities)?;
-    Ok(program.plan.table(&launches, 1, training_precision(device).bytes()))
+    let launches = lower(&program.plan, &capabilities(backend)?)?;
+    let real = device.precision(Precision::F32).bytes();
+    Ok(program.plan.table(&launches, 1, real))
 }
 
-/// The backend that is taken: so far the CPU alone has every kernel, so it is what `auto` means.
-fn chosen(device: DeviceArgs) -> BackendArg {
-    match device.backend {
-        BackendArg::Auto => BackendArg::Cpu,
-        named => named,
+fn capabilities(backend: BackendArg) -> Result<Capabilities> {
+    match backend {
+        #[cfg(feature = "wgpu")]
+        BackendArg::Wgpu => Ok(wgpu::capabilities()),
+        BackendArg::Cpu => Ok(cpu::capabilities()),
+        other => Err(absent(other)),
     }
 }
 
-fn executor(plan: Arc<Plan>, device: DeviceArgs) -> Result<Box<dyn Executor>> {
-    Ok(match (chosen(device), training_precision(device)) {
-        (BackendArg::Cpu, Precision::F32) => Box::new(CpuExecutor::<f32>::new(plan, 1)?),
-        (BackendArg::Cpu, Precision::F64) => Box::new(CpuExecutor::<f64>::new(plan, 1)?),
-        #[cfg(feature = "wgpu")]
-        (BackendArg::Wgpu, Precision::F32) => Box::new(wgpu::WgpuExecutor::new(plan, 1)?),
-        #[cfg(feature = "wgpu")]
-        (BackendArg::Wgpu, Precision::F64) => {
-            return Err(Error::unsupported(
-                "--backend wgpu: WGSL has no f64, expected --precision f32",
-            ));
+/// What `auto` means: a hardware adapter where there is one that can run the plan in this precision, else the CPU.
+fn automatic(plan: &Plan, precision: Precision) -> BackendArg {
+    #[cfg(feature = "wgpu")]
+    if precision == Precision::F32 && lower(plan, &wgpu::capabilities()).is_ok() {
+        match wgpu::probe() {
+            Ok(adapter) if adapter.hardware => return BackendArg::Wgpu,
+            Ok(adapter) => tracing::debug!("auto: {} is a program on the CPU", adapter.name),
+            Err(why) => tracing::debug!("auto: {why}"),
         }
-        (other, _) => return Err(absent(other)),
-    })
+    }
+    #[cfg(not(feature = "wgpu"))]
+    let _ = (plan, precision);
+    BackendArg::Cpu
+}
+
+/// An executor of a plan for one run, and what it runs on.
+fn executor(plan: &Arc<Plan>, device: DeviceArgs, usual: Precision) -> Result<(Box<dyn Executor>, BackendArg)> {
+    let precision = device.precision(usual);
+    let backend = match device.backend {
+        BackendArg::Auto => automatic(plan, precision),
+        named => named,
+    };
+    let made = match (backend, precision) {
+        (BackendArg::Cpu, _) => cpu_executor(plan.clone(), precision),
+        #[cfg(feature = "wgpu")]
+        (BackendArg::Wgpu, Precision::F32) => {
+            wgpu::WgpuExecutor::new(plan.clone(), 1).map(|executor| Box::new(executor) as Box<dyn Executor>)
+        }
+        #[cfg(feature = "wgpu")]
+        (BackendArg::Wgpu, Precision::F64) => Err(Error::unsupported(
+            "--backend wgpu: WGSL has no f64, expected --precision f32",
+        )),
+        (other, _) => Err(absent(other)),
+    };
+    match made {
+        // What the adapter has no room for, the CPU may have.
+        Err(why) if device.backend == BackendArg::Auto && backend != BackendArg::Cpu => {
+            tracing::info!("auto: {why}; the CPU takes its place");
+            Ok((cpu_executor(plan.clone(), precision)?, BackendArg::Cpu))
+        }
+        made => Ok((made?, backend)),
+    }
 }
 
 fn absent(backend: BackendArg) -> Error {
@@ -138,24 +200,31 @@ fn absent(backend: BackendArg) -> Error {
     ))
 }
 
+/// The precision to measure in. It is done once: unless asked otherwise, no digit is spared that the backend has.
+fn measuring(device: DeviceArgs) -> Precision {
+    device.precision(match device.backend {
+        BackendArg::Wgpu => Precision::F32,
+        _ => Precision::F64,
+    })
+}
+
 /// Measures given weights on given data.
 pub(super) fn measure(args: &MeasureArgs, properties: &[Property]) -> Result<Measured> {
-    on_cpu("measure", args.device)?;
     let examples = Examples::read(&args.data)?;
     let activation = args.activation.map(|activation| activation.activation());
     let (shape, weights) = read_weights(&args.weights, Overrides::for_examples(&examples, activation))?;
     examples.check_against(&shape, &args.data)?;
     let request = Request {
-        // Measuring is done once: unless asked otherwise, no digit is spared.
-        precision: args.device.precision.map_or(Precision::F64, |p| p.precision()),
+        precision: measuring(args.device),
         loss: args.loss.kind(),
         properties: properties.to_vec(),
         spectrum: false,
         gram: args.gram.is_some(),
     };
-    let measurement = measure_weights(&shape, &weights, &examples, &request)?;
+    let make = |plan: Arc<Plan>| executor(&plan, args.device, request.precision).map(|(executor, _)| executor);
+    let measurement = measure_on(&make, &shape, &weights, &examples, &request)?;
     let per_sample_gradients = match args.per_sample_gradients {
-        Some(_) => Some(gradients(&shape, &weights, &examples, &request)?),
+        Some(_) => Some(gradients(&make, &shape, &weights, &examples, &request)?),
         None => None,
     };
     Ok(Measured {
@@ -167,14 +236,16 @@ pub(super) fn measure(args: &MeasureArgs, properties: &[Property]) -> Result<Mea
 
 /// Measures captured sites.
 pub(super) fn gram(args: &GramArgs) -> Result<Measured> {
-    on_cpu("gram", args.device)?;
     let sites = Sites::read(&args.sites)?;
     let request = sites::Request {
-        precision: args.device.precision.map_or(Precision::F64, |p| p.precision()),
+        precision: measuring(args.device),
         spectrum: false,
         gram: args.gram.is_some(),
     };
-    let found = sites.statistics(&request).map_err(|e| Error::io(&args.sites, e))?;
+    let make = |plan: Arc<Plan>| executor(&plan, args.device, request.precision).map(|(executor, _)| executor);
+    let found = sites
+        .statistics_on(&make, &request)
+        .map_err(|e| Error::io(&args.sites, e))?;
     Ok(Measured {
         statistics: json!(found.scalars),
         gram: found.gram.map(|gram| gram_file(sites.samples(), &gram)),
@@ -227,10 +298,16 @@ fn statistics(measurement: &Measurement) -> Value {
 }
 
 /// `gradients/<parameter> [N, …]` for every parameter, as files know it.
-fn gradients(shape: &ModelShape, weights: &[f64], examples: &Examples, request: &Request) -> Result<TensorSet> {
+fn gradients(
+    make: Make,
+    shape: &ModelShape,
+    weights: &[f64],
+    examples: &Examples,
+    request: &Request,
+) -> Result<TensorSet> {
     let layout = Layout::new(shape);
     let mut all: Vec<Vec<f64>> = vec![Vec::new(); layout.externals.len()];
-    per_sample_gradients(shape, weights, examples, request, |_, gradient| {
+    per_sample_gradients_on(make, shape, weights, examples, request, |_, gradient| {
         for (external, rows) in layout.externals.iter().zip(&mut all) {
             rows.extend(external.indices(&layout).map(|k| gradient[k]));
         }
@@ -251,19 +328,4 @@ fn gradients(shape: &ModelShape, weights: &[f64], examples: &Examples, request: 
         tensors: tensors.collect(),
         metadata: shape_metadata(shape),
     })
-}
-
-fn training_precision(device: DeviceArgs) -> Precision {
-    device.precision.map_or(Precision::F32, |p| p.precision())
-}
-
-/// Measuring runs on the CPU alone.
-fn on_cpu(command: &str, device: DeviceArgs) -> Result<()> {
-    match chosen(device) {
-        BackendArg::Cpu => Ok(()),
-        other => Err(Error::unsupported(format!(
-            "--backend {}: {command} runs on the CPU only, expected auto or cpu",
-            other.name()
-        ))),
-    }
 }

@@ -27,7 +27,7 @@ fn start(args: &TrainArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     // First the run, then its directory: what the device cannot do leaves no directory behind.
-    let mut run = engine::open_run(&config, args.device)?;
+    let (mut run, timings) = engine::open_run(&config, args.device, args)?;
     let directory = match &args.out {
         Some(out) => RunDirectory::create(out, &config)?,
         None => RunDirectory::create_numbered(Path::new(RUNS), &format!("{name}-{}", config.task.seed), &config)?,
@@ -36,7 +36,9 @@ fn start(args: &TrainArgs) -> Result<ExitCode> {
         seed: config.task.seed,
         ..RunInfo::default()
     };
-    go_on(run.as_mut(), &directory, &config, info, args.quiet)
+    let code = go_on(run.as_mut(), &directory, &config, info, args.quiet)?;
+    timings.finish(args)?;
+    Ok(code)
 }
 
 fn resume(dir: &Path, args: &TrainArgs) -> Result<ExitCode> {
@@ -50,12 +52,15 @@ fn resume(dir: &Path, args: &TrainArgs) -> Result<ExitCode> {
         }
         Resumed::Unfinished(found) => found,
     };
-    let mut run = engine::open_run(&found.config, same_device(args.device, &found.info)?)?;
+    let device = same_device(args.device, &found.info)?;
+    let (mut run, timings) = engine::open_run(&found.config, device, args)?;
     if let Some(checkpoint) = &found.checkpoint {
         run.restore(&checkpoint.state)?;
         tracing::info!("resumed at step {}", checkpoint.step);
     }
-    go_on(run.as_mut(), &found.directory, &found.config, found.info, args.quiet)
+    let code = go_on(run.as_mut(), &found.directory, &found.config, found.info, args.quiet)?;
+    timings.finish(args)?;
+    Ok(code)
 }
 
 fn go_on(run: &mut dyn Run, directory: &RunDirectory, config: &Config, info: RunInfo, quiet: bool) -> Result<ExitCode> {

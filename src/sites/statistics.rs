@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{LARGEST, Sites};
-use crate::backend::cpu::CpuExecutor;
-use crate::backend::{Executor, Precision};
+use crate::backend::{Make, Precision, cpu_executor};
 use crate::error::{Error, Result};
 use crate::measure::{id, numbers, unscaled, words};
 use crate::model::gradient;
@@ -53,6 +52,14 @@ impl Sites {
     /// [`Shape`](crate::ErrorKind::Shape) if there are no sites or more numbers than 32 bits can address;
     /// [`Numeric`](crate::ErrorKind::Numeric) if a number leaves the range of the precision or a spectrum is not found.
     pub fn statistics(&self, request: &Request) -> Result<Statistics> {
+        self.statistics_on(&|plan| cpu_executor(plan, request.precision), request)
+    }
+
+    /// The same on any backend; the request's precision must be the executor's.
+    ///
+    /// # Errors
+    /// As [`Self::statistics`], or a device error.
+    pub fn statistics_on(&self, make: Make, request: &Request) -> Result<Statistics> {
         self.check_range(request.precision)?;
         let mut builder = PlanBuilder::new();
         let width = columns::names(&[]).len();
@@ -75,10 +82,7 @@ impl Sites {
         let stored = gram::add(&mut builder, sites, exponent, self.parameters(), scalars, output);
         let plan = Arc::new(builder.finish()?);
 
-        let mut executor: Box<dyn Executor> = match request.precision {
-            Precision::F32 => Box::new(CpuExecutor::<f32>::new(plan.clone(), 1)?),
-            Precision::F64 => Box::new(CpuExecutor::<f64>::new(plan.clone(), 1)?),
-        };
+        let mut executor = make(plan.clone())?;
         let executor = executor.as_mut();
         for (view, values) in &laid_out.fills {
             executor.upload(0, id(*view), values)?;

@@ -187,13 +187,12 @@ impl Trainer {
     /// # Errors
     /// A device error, with the kernel's name.
     pub fn run_chunk(&mut self, steps: u64) -> Result<Vec<MetricsRow>> {
-        for k in 0..steps.min(self.program.capacity as u64) {
-            let due: Vec<Segment> = Segment::ALL
-                .into_iter()
-                .filter(|segment| self.may_be_due(*segment, k))
-                .collect();
-            self.executor.submit(&due)?;
-        }
+        let due = |k: u64| -> Vec<Segment> {
+            let segments = Segment::ALL.into_iter();
+            segments.filter(|segment| self.may_be_due(*segment, k)).collect()
+        };
+        let chunk: Vec<Vec<Segment>> = (0..steps.min(self.program.capacity as u64)).map(due).collect();
+        self.executor.submit_steps(&chunk)?;
         let mut rows = Vec::new();
         for slot in 0..self.slots.len() {
             self.drain(slot, &mut rows)?;

@@ -1,11 +1,17 @@
 //! The executors under test: one line each.
 
 use std::sync::Arc;
+#[cfg(feature = "wgpu")]
+use std::sync::OnceLock;
 
 use gmatrix::Result;
 use gmatrix::backend::cpu::{self, CpuExecutor};
+#[cfg(feature = "wgpu")]
+use gmatrix::backend::wgpu::{self, WgpuExecutor};
 use gmatrix::backend::{Executor, Precision};
-use gmatrix::plan::{Capabilities, Plan};
+#[cfg(feature = "wgpu")]
+use gmatrix::plan::PlanBuilder;
+use gmatrix::plan::{Capabilities, Kernel, Plan};
 
 /// An executor in one precision.
 #[derive(Clone, Copy)]
@@ -14,23 +20,35 @@ pub struct Backend {
     pub precision: Precision,
     pub capabilities: fn() -> Result<Capabilities>,
     pub make: fn(Arc<Plan>, usize) -> Result<Box<dyn Executor>>,
+    /// Distance from 1 to the next wide number, or what a kernel that has reason to use fewer digits keeps of them.
+    pub wide_epsilon: fn(Kernel) -> f64,
 }
 
-/// Every executor that conformance runs on. A backend that is absent from this machine says so in `capabilities`.
+/// The CPU in both precisions.
 pub const BACKENDS: &[Backend] = &[
     Backend {
         name: "cpu",
         precision: Precision::F32,
         capabilities: cpu_capabilities,
         make: cpu::<f32>,
+        wide_epsilon: double,
     },
     Backend {
         name: "cpu",
         precision: Precision::F64,
         capabilities: cpu_capabilities,
         make: cpu::<f64>,
+        wide_epsilon: double,
     },
 ];
+
+/// Every executor there is.
+pub fn all() -> Vec<Backend> {
+    #[cfg(feature = "wgpu")]
+    return [BACKENDS, &[WGPU]].concat();
+    #[cfg(not(feature = "wgpu"))]
+    BACKENDS.to_vec()
+}
 
 fn cpu_capabilities() -> Result<Capabilities> {
     Ok(cpu::capabilities())
@@ -38,4 +56,38 @@ fn cpu_capabilities() -> Result<Capabilities> {
 
 fn cpu<S: cpu::Scalar>(plan: Arc<Plan>, runs: usize) -> Result<Box<dyn Executor>> {
     Ok(Box::new(CpuExecutor::<S>::new(plan, runs)?))
+}
+
+fn double(_: Kernel) -> f64 {
+    Precision::F64.epsilon()
+}
+
+/// The portable GPU executor. Where it is absent, `capabilities` says so.
+#[cfg(feature = "wgpu")]
+pub const WGPU: Backend = Backend {
+    name: "wgpu",
+    precision: Precision::F32,
+    capabilities: || wgpu::probe().map(|_| wgpu::capabilities()),
+    make: on_wgpu,
+    wide_epsilon: pairs,
+};
+
+/// An executor; one more keeps the device with its pipelines alive until the process ends.
+#[cfg(feature = "wgpu")]
+fn on_wgpu(plan: Arc<Plan>, runs: usize) -> Result<Box<dyn Executor>> {
+    static KEPT: OnceLock<Result<WgpuExecutor>> = OnceLock::new();
+    let _ = KEPT.get_or_init(|| WgpuExecutor::new(Arc::new(PlanBuilder::new().finish()?), 1));
+    Ok(Box::new(WgpuExecutor::new(plan, runs)?))
+}
+
+/// Pairs of f32 keep 44 bits and more.
+#[cfg(feature = "wgpu")]
+fn pairs(kernel: Kernel) -> f64 {
+    match kernel {
+        // |update|^2 is about weights that were rounded to f32.
+        Kernel::Optimizer => Precision::F32.epsilon(),
+        // Eigenvalues are those of f32; logarithms and what follows from them, too.
+        Kernel::Spectrum | Kernel::RankStatistics | Kernel::BatchStatistics => Precision::F32.epsilon(),
+        _ => (-44f64).exp2(),
+    }
 }

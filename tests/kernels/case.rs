@@ -93,6 +93,8 @@ pub fn words(values: &Values) -> &[u32] {
 pub struct Expected<T> {
     pub numbers: BTreeMap<&'static str, Vec<T>>,
     pub words: BTreeMap<&'static str, Vec<u32>>,
+    /// Buffers whose contents mean nothing afterwards.
+    pub meaningless: Vec<&'static str>,
 }
 
 impl<T> Expected<T> {
@@ -100,11 +102,17 @@ impl<T> Expected<T> {
         Self {
             numbers: BTreeMap::new(),
             words: BTreeMap::new(),
+            meaningless: Vec::new(),
         }
     }
 
     pub fn with(mut self, name: &'static str, values: Vec<T>) -> Self {
         self.numbers.insert(name, values);
+        self
+    }
+
+    pub fn and_not(mut self, name: &'static str) -> Self {
+        self.meaningless.push(name);
         self
     }
 

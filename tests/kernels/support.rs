@@ -2,7 +2,7 @@
 
 use gmatrix::plan::Kernel;
 
-use crate::backends::BACKENDS;
+use crate::backends::all;
 use crate::cases;
 use crate::run::{Status, check};
 
@@ -10,12 +10,13 @@ use crate::run::{Status, check};
 fn support() {
     let required = std::env::var("GMATRIX_REQUIRE").unwrap_or_default();
     let mut table = format!("{:<22}", "kernel");
-    table.extend(BACKENDS.iter().map(|backend| format!(" {:<14}", backend.title())));
+    let backends = all();
+    table.extend(backends.iter().map(|backend| format!(" {:<14}", backend.title())));
     let mut missing = Vec::new();
     for kernel in Kernel::ALL {
         table += &format!("\n{:<22}", kernel.name());
         let of = cases::of(*kernel);
-        for backend in BACKENDS {
+        for backend in &backends {
             // One case is enough: a backend has a kernel or it has not.
             match check(&of[0], backend) {
                 Ok(Status::Ran(_)) => table += &format!(" {:<14}", "Ran"),

@@ -3,6 +3,7 @@
 #![cfg(all(feature = "cli", unix))]
 
 mod measured;
+mod profile;
 mod stopped;
 mod wrong;
 

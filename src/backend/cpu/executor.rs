@@ -1,12 +1,14 @@
 //! Memory and launches of the CPU executor.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rayon::prelude::*;
 
 use super::args::{Args, Slot};
 use super::kernels;
 use super::scalar::Scalar;
+use crate::backend::profile::Span;
 use crate::backend::{Executor, Precision, Values};
 use crate::error::{Error, Result};
 use crate::plan::{Arena, BufferId, Capabilities, Element, Kernel, Launch, Plan, Segment, control, lower};
@@ -63,6 +65,14 @@ pub struct CpuExecutor<S> {
     launches: Vec<Launch>,
     arenas: Vec<Memory<S>>,
     runs: usize,
+    clock: Option<Clock>,
+}
+
+/// Times of launches, where they are wanted.
+#[derive(Debug)]
+struct Clock {
+    began: Instant,
+    spans: Vec<Span>,
 }
 
 impl<S: Scalar> CpuExecutor<S> {
@@ -81,6 +91,7 @@ impl<S: Scalar> CpuExecutor<S> {
             launches,
             arenas,
             runs,
+            clock: None,
         };
         let plan = executor.plan.clone();
         for slot in 0..runs {
@@ -226,11 +237,36 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
                 continue;
             }
             let slots = self.due(segment);
-            if !slots.is_empty() {
-                self.launch(place, &slots);
+            if slots.is_empty() {
+                continue;
+            }
+            let start = Instant::now();
+            self.launch(place, &slots);
+            if let Some(clock) = &mut self.clock {
+                clock.spans.push(Span {
+                    launch: place,
+                    runs: slots.len(),
+                    start: start.duration_since(clock.began).as_secs_f64(),
+                    seconds: start.elapsed().as_secs_f64(),
+                });
             }
         }
         Ok(())
+    }
+
+    fn set_profiling(&mut self, on: bool) -> Result<()> {
+        self.clock = on.then(|| Clock {
+            began: Instant::now(),
+            spans: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn spans(&mut self) -> Result<Vec<Span>> {
+        Ok(self
+            .clock
+            .as_mut()
+            .map_or_else(Vec::new, |clock| std::mem::take(&mut clock.spans)))
     }
 
     fn device(&self) -> String {

@@ -1,7 +1,10 @@
 //! Adapters and the device: what is there, and how its failures become errors of ours.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::record::{Key, UNIFORM, layout_entry};
 use crate::error::{Error, Result};
 
 /// One adapter, as `gmatrix devices` lists it.
@@ -85,23 +88,53 @@ fn best(instance: &wgpu::Instance) -> Result<wgpu::Adapter> {
         .map_err(|why| Error::unsupported(format!("wgpu: {why}")))
 }
 
-/// A device with its queue, limited to WebGPU's defaults wherever it runs.
+/// Places within a binding are u32.
+const LARGEST_BINDING: u64 = 0xffff_ff00;
+
+/// A device with its queue, limited to WebGPU's defaults wherever it runs, but for the size of buffers.
 #[derive(Debug)]
 pub(super) struct Gpu {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub summary: AdapterSummary,
+    /// Layout of a launch's uniform block, the same for all.
+    pub uniform_layout: wgpu::BindGroupLayout,
+    /// What has been compiled so far.
+    pipelines: Mutex<HashMap<Key, Compiled>>,
     /// The first failure that no error scope caught: a lost device, or an error the driver reports late.
     fault: Arc<Mutex<Option<String>>>,
 }
 
+/// A pipeline with the layout of its arguments.
+pub(super) type Compiled = (wgpu::ComputePipeline, wgpu::BindGroupLayout);
+
+/// The device that the executors of this process share, as long as one of them lives.
+static SHARED: Mutex<Weak<Gpu>> = Mutex::new(Weak::new());
+
 impl Gpu {
-    pub fn new() -> Result<Self> {
+    /// The device of the process, with all that was compiled on it; a new one if there is none, or it has failed.
+    pub fn shared() -> Result<Arc<Self>> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gpu) = shared.upgrade().filter(|gpu| gpu.healthy().is_ok()) {
+            return Ok(gpu);
+        }
+        let gpu = Arc::new(Self::new()?);
+        *shared = Arc::downgrade(&gpu);
+        Ok(gpu)
+    }
+
+    fn new() -> Result<Self> {
         let adapter = best(&instance())?;
         let summary = AdapterSummary::new(&adapter);
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("gmatrix"),
-            required_limits: wgpu::Limits::default(),
+            required_limits: wgpu::Limits {
+                max_storage_buffer_binding_size: summary.max_binding.min(LARGEST_BINDING),
+                max_buffer_size: summary.max_buffer,
+                ..wgpu::Limits::default()
+            },
+            // Only profiles need it, and say so where it is missing.
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             ..wgpu::DeviceDescriptor::default()
         }))
         .map_err(|why| Error::unsupported(format!("wgpu: {} gives no device: {why}", summary.name)))?;
@@ -120,12 +153,31 @@ impl Gpu {
                 keep(&lost, format!("the device was lost: {message}"));
             }
         });
-        Ok(Self {
+        let uniform_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some("uniforms"),
+            entries: &[layout_entry(
+                0,
+                wgpu::BindingType::Buffer {
+                    ty: wgpu::BufferBindingType::Uniform,
+                    has_dynamic_offset: true,
+                    min_binding_size: NonZeroU64::new(UNIFORM),
+                },
+            )],
+        });
+        let gpu = Self {
             device,
             queue,
             summary,
+            uniform_layout,
+            pipelines: Mutex::default(),
             fault,
-        })
+        };
+        gpu.healthy().map(|()| gpu)
+    }
+
+    /// What has been compiled so far.
+    pub fn pipelines(&self) -> MutexGuard<'_, HashMap<Key, Compiled>> {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `work`; whatever wgpu finds wrong with it becomes an error that starts with `what`.

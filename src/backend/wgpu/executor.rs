@@ -2,25 +2,32 @@
 
 use std::sync::Arc;
 
+use super::clock::{Clock, TIMED};
 use super::device::{AdapterSummary, Gpu};
 use super::manifest::capabilities;
 use super::record::{Recorded, Recorder, UNIFORM};
+use crate::backend::profile::Span;
 use crate::backend::{Executor, Precision, Values};
 use crate::error::{Error, Result};
-use crate::plan::{Arena, Buffer, BufferId, Element, Plan, Segment, lower};
+use crate::plan::{Arena, Buffer, BufferId, Capabilities, Element, Plan, Segment, lower};
 
 /// Runs plans on the best adapter there is, in f32.
 #[derive(Debug)]
 pub struct WgpuExecutor {
     plan: Arc<Plan>,
     runs: usize,
-    gpu: Gpu,
+    gpu: Arc<Gpu>,
     arenas: Vec<wgpu::Buffer>,
     launches: Vec<Recorded>,
     uniforms: wgpu::BindGroup,
     /// Where downloads land; grows to the largest buffer asked for.
     landing: Option<wgpu::Buffer>,
+    clock: Option<Clock>,
 }
+
+/// Steps encoded in one submission: enough that submitting costs little, few enough that no driver takes a long one for
+/// a hang.
+const STEPS: usize = 8;
 
 impl WgpuExecutor {
     /// Memory, pipelines and recorded launches for `runs` runs of a plan; all memory is zero.
@@ -29,13 +36,20 @@ impl WgpuExecutor {
     /// [`crate::error::ErrorKind::Unsupported`] without an adapter, for kernels that are not there yet, and for arenas
     /// too large for one binding; compile and device errors with the kernel's name.
     pub fn new(plan: Arc<Plan>, runs: usize) -> Result<Self> {
-        let launches = lower(&plan, &capabilities())?;
-        let gpu = Gpu::new()?;
+        let gpu = Gpu::shared()?;
+        let largest = gpu.device.limits().max_storage_buffer_binding_size;
+        let launches = lower(
+            &plan,
+            &Capabilities {
+                max_binding: usize::try_from(largest).unwrap_or(usize::MAX),
+                ..capabilities()
+            },
+        )?;
         let arenas = allocate(&gpu, &plan, runs)?;
         let mut recorder = Recorder::new(&gpu, &plan, &arenas, runs)?;
         let mut recorded = Vec::with_capacity(launches.len());
-        for launch in &launches {
-            recorded.extend(recorder.record(launch)?);
+        for (place, launch) in launches.iter().enumerate() {
+            recorded.extend(recorder.record(place, launch)?);
         }
         let uniforms = recorder.uniforms()?;
         let mut executor = Self {
@@ -46,6 +60,7 @@ impl WgpuExecutor {
             launches: recorded,
             uniforms,
             landing: None,
+            clock: None,
         };
         let plan = executor.plan.clone();
         for slot in 0..runs {
@@ -61,8 +76,8 @@ impl WgpuExecutor {
         &self.gpu.summary
     }
 
-    /// Copies a part of an arena to the host, behind all that was submitted before.
-    fn read(&mut self, what: &str, arena: Arena, first: u64, size: u64) -> Result<Vec<u8>> {
+    /// Copies a part of a buffer to the host, behind all that was submitted before.
+    fn read(&mut self, what: &str, source: &wgpu::Buffer, first: u64, size: u64) -> Result<Vec<u8>> {
         if size == 0 {
             return Ok(Vec::new());
         }
@@ -89,7 +104,7 @@ impl WgpuExecutor {
                 let mut encoder = gpu
                     .device
                     .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                encoder.copy_buffer_to_buffer(&self.arenas[arena.index()], first, &landing, 0, size);
+                encoder.copy_buffer_to_buffer(source, first, &landing, 0, size);
                 gpu.queue.submit([encoder.finish()]);
                 landing.map_async(wgpu::MapMode::Read, ..size, move |result| {
                     // The receiver is dropped early only where another error is returned instead.
@@ -101,8 +116,9 @@ impl WgpuExecutor {
             .poll(wgpu::PollType::wait_indefinitely())
             .map_err(|why| failed(&why))?;
         gpu.healthy()?;
+        // Another executor's thread may be the one that polled and is about to say so.
         receiver
-            .try_recv()
+            .recv()
             .map_err(|why| failed(&why))?
             .map_err(|why| failed(&why))?;
         let view = landing.get_mapped_range(..size).map_err(|why| failed(&why))?;
@@ -111,6 +127,39 @@ impl WgpuExecutor {
         landing.unmap();
         self.landing = Some(landing);
         Ok(data)
+    }
+
+    fn encoder(&self) -> wgpu::CommandEncoder {
+        let descriptor = wgpu::CommandEncoderDescriptor::default();
+        self.gpu.device.create_command_encoder(&descriptor)
+    }
+
+    /// The launches of these segments.
+    fn of(&self, segments: &[Segment]) -> impl Iterator<Item = &Recorded> {
+        self.launches.iter().filter(|launch| segments.contains(&launch.segment))
+    }
+
+    /// Runs segments and reads the times of their launches.
+    fn submit_timed(&mut self, segments: &[Segment], clock: &mut Clock) -> Result<()> {
+        let all: Vec<usize> = (0..self.launches.len())
+            .filter(|k| segments.contains(&self.launches[*k].segment))
+            .collect();
+        for part in all.chunks(TIMED) {
+            let launches: Vec<&Recorded> = part.iter().map(|k| &self.launches[*k]).collect();
+            let places: Vec<usize> = launches.iter().map(|launch| launch.place).collect();
+            let (times, size) = self.gpu.checked(
+                || names(segments),
+                || {
+                    let mut encoder = self.encoder();
+                    let times = clock.encode(&mut encoder, &launches, &self.uniforms);
+                    self.gpu.queue.submit([encoder.finish()]);
+                    times
+                },
+            )?;
+            let times = self.read("times of launches", &times, 0, size)?;
+            clock.add(&places, self.runs, &times);
+        }
+        Ok(())
     }
 
     /// A slot's share of a buffer: the buffer, its first byte in the arena and how many bytes it has.
@@ -166,7 +215,7 @@ impl Executor for WgpuExecutor {
         let (source, first, size) = self.place(slot, buffer)?;
         let (arena, element) = (source.arena, source.arena.element());
         let what = format!("download of {}", source.name);
-        let data = self.read(&what, arena, first, size)?;
+        let data = self.read(&what, &self.arenas[arena.index()].clone(), first, size)?;
         let words = data
             .chunks_exact(4)
             .map(|bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
@@ -181,27 +230,45 @@ impl Executor for WgpuExecutor {
     }
 
     fn submit(&mut self, segments: &[Segment]) -> Result<()> {
-        let what = || {
-            let names: Vec<&str> = segments.iter().map(|segment| segment.name()).collect();
-            format!("segments {}", names.join(", "))
-        };
-        self.gpu.checked(what, || {
-            let mut encoder = self
-                .gpu
-                .device
-                .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            {
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                for launch in self.launches.iter().filter(|l| segments.contains(&l.segment)) {
-                    let [x, y, z] = launch.grid;
-                    pass.set_pipeline(&launch.pipeline);
-                    pass.set_bind_group(0, &launch.arguments, &[]);
-                    pass.set_bind_group(1, &self.uniforms, &[launch.uniform]);
-                    pass.dispatch_workgroups(x, y, z);
-                }
-            }
-            self.gpu.queue.submit([encoder.finish()]);
-        })
+        self.submit_steps(&[segments.to_vec()])
+    }
+
+    fn submit_steps(&mut self, steps: &[Vec<Segment>]) -> Result<()> {
+        if let Some(mut clock) = self.clock.take() {
+            let timed = steps
+                .iter()
+                .try_for_each(|segments| self.submit_timed(segments, &mut clock));
+            self.clock = Some(clock);
+            return timed;
+        }
+        for steps in steps.chunks(STEPS) {
+            self.gpu.checked(
+                || names(&steps.concat()),
+                || {
+                    let mut encoder = self.encoder();
+                    {
+                        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                        for launch in steps.iter().flat_map(|segments| self.of(segments)) {
+                            launch.encode(&mut pass, &self.uniforms);
+                        }
+                    }
+                    self.gpu.queue.submit([encoder.finish()]);
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    fn set_profiling(&mut self, on: bool) -> Result<()> {
+        self.clock = if on { Some(Clock::new(&self.gpu)?) } else { None };
+        Ok(())
+    }
+
+    fn spans(&mut self) -> Result<Vec<Span>> {
+        Ok(self
+            .clock
+            .as_mut()
+            .map_or_else(Vec::new, |clock| std::mem::take(&mut clock.spans)))
     }
 
     fn device(&self) -> String {
@@ -214,6 +281,13 @@ impl Executor for WgpuExecutor {
     fn precision(&self) -> Precision {
         Precision::F32
     }
+}
+
+/// What was submitted, in words.
+fn names(segments: &[Segment]) -> String {
+    let present = Segment::ALL.into_iter().filter(|segment| segments.contains(segment));
+    let names: Vec<&str> = present.map(Segment::name).collect();
+    format!("segments {}", names.join(", "))
 }
 
 /// Bytes of an element on this backend.

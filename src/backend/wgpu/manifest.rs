@@ -1,6 +1,6 @@
 //! The kernels this backend has, each with its body and how many workgroups one run of it takes.
 
-use crate::plan::{BLOCK, Capabilities, Kernel};
+use crate::plan::{BLOCK, Capabilities, GRAM_TILE, Kernel};
 
 /// A kernel of this backend.
 pub(super) struct Shader {
@@ -29,7 +29,7 @@ macro_rules! shared {
     };
 }
 
-shared! { "wide" "math" "reduce" "sites" }
+shared! { "wide" "math" "reduce" "sites" "random" "gram" "scales" "null" }
 
 /// Threads of a workgroup of element-wise kernels.
 const THREADS: u64 = 256;
@@ -51,14 +51,21 @@ fn triangle(side: u64) -> u64 {
 // The name of each kernel once more, since `include_str!` needs it as a literal; a test compares it with the contract.
 shaders! {
     Control "control" |_, _| 1;
+    BatchIndices "batch_indices" |p, _| product(p, &[0]).div_ceil(64);
+    GatherWords "gather_words" |p, _| product(p, &[0, 2]).div_ceil(THREADS);
+    GatherReals "gather_reals" |p, _| product(p, &[0, 1]).div_ceil(THREADS);
     Embed "embed" |p, spec| product(p, if spec[1] == 0 { &[0, 1, 2] } else { &[0, 2] }).div_ceil(THREADS);
     Matmul "matmul" |p, _| tiles(p[0], p[2], 64);
     Add "add" |p, _| product(p, &[0]).div_ceil(THREADS);
     Activation "activation" |p, _| product(p, &[0]).div_ceil(THREADS);
     ActivationBackward "activation_backward" |p, _| product(p, &[0]).div_ceil(THREADS);
+    LayerNorm "layer_norm" |p, _| p[0].into();
+    LayerNormBackward "layer_norm_backward" |p, _| p[0].into();
+    LayerNormSamples "layer_norm_samples" |p, _| product(p, &[0, 2]).div_ceil(THREADS);
     Attention "attention" |p, _| product(p, &[0, 2, 3]).div_ceil(64);
     AttentionBackward "attention_backward" |p, _| product(p, &[0, 3]).div_ceil(64);
     Loss "loss" |p, _| p[0].into();
+    Property "property" |p, _| p[0].into();
     WeightGradient "weight_gradient" |p, _| tiles(p[2], p[3], 32);
     EmbedBackward "embed_backward" |p, _| u64::from(p[6]) * u64::from(p[2].div_ceil(64));
     ColumnSums "column_sums" |p, _| product(p, &[1, 2]).div_ceil(64);
@@ -67,8 +74,11 @@ shaders! {
     SumRows "sum_rows" |p, _| u64::from(p[1]).div_ceil(64);
     Optimizer "optimizer" |p, _| u64::from(p[0]).div_ceil(BLOCK as u64);
     UpdateStatistics "update_statistics" |_, _| 1;
+    Decompose "decompose" |p, _| u64::from(p[0]).div_ceil(BLOCK as u64);
+    Ledger "ledger" |p, _| u64::from(p[0]).div_ceil(64);
     SampleNorms "sample_norms" |p, _| p[0].into();
     BatchStatistics "batch_statistics" |_, _| 1;
+    Materialise "materialise" |p, spec| (product(p, &[0, 3]) * u64::from(p[2] + spec[0])).div_ceil(THREADS);
     GramTile "gram_tile" |p, _| triangle(p[0].div_ceil(64).into());
     GradientFilter "gradient_filter" |p, _| product(p, &[0]).div_ceil(THREADS);
     FilterShare "filter_share" |_, _| 1;
@@ -79,7 +89,13 @@ shaders! {
     Distance "distance" |p, _| u64::from(p[0]).div_ceil(BLOCK as u64);
     Clip "clip" |_, _| 1;
     Scale "scale" |p, _| product(p, &[0]).div_ceil(THREADS);
+    GramStream "gram_stream" |p, _| triangle(p[0].div_ceil(GRAM_TILE as u32).into());
+    GramForms "gram_forms" |_, _| 1;
+    GramSums "gram_sums" |_, _| 1;
+    Spectrum "spectrum" |p, _| p[0].into();
+    RankStatistics "rank_statistics" |_, _| 1;
     Difference "difference" |_, _| 1;
+    HalfNormChange "half_norm_change" |p, _| u64::from(p[0]).div_ceil(BLOCK as u64);
     Copy "copy" |p, _| product(p, &[0]).div_ceil(THREADS);
     Row "row" |_, _| 1;
 }

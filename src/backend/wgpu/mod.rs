@@ -12,6 +12,7 @@
 //! Real numbers are f32. Wide numbers are pairs of f32 (`shaders/shared/wide.wgsl`): 44 bits and more, but the exponent
 //! range of f32, so that what is below 1e-38, as the square of a gradient of 1e-20, becomes 0.
 
+mod clock;
 mod device;
 mod executor;
 mod manifest;

@@ -1,9 +1,8 @@
 //! Launches made ready: pipelines compiled, arenas bound, parameters and offsets written down.
 
-use std::collections::HashMap;
 use std::num::NonZeroU64;
 
-use super::device::Gpu;
+use super::device::{Compiled, Gpu};
 use super::manifest::find;
 use super::source::{ALWAYS, HEAD, binds_control, source};
 use crate::error::{Error, ErrorKind, Result};
@@ -15,6 +14,8 @@ pub(super) const UNIFORM: u64 = 256;
 /// A launch with everything bound, ready to be encoded.
 #[derive(Debug)]
 pub(super) struct Recorded {
+    /// Its place among all launches of the plan.
+    pub place: usize,
     pub segment: Segment,
     pub pipeline: wgpu::ComputePipeline,
     pub arguments: wgpu::BindGroup,
@@ -22,8 +23,19 @@ pub(super) struct Recorded {
     pub grid: [u32; 3],
 }
 
+impl Recorded {
+    /// Adds it to a pass.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass, uniforms: &wgpu::BindGroup) {
+        let [x, y, z] = self.grid;
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.arguments, &[]);
+        pass.set_bind_group(1, uniforms, &[self.uniform]);
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
 /// What a pipeline is compiled for: kernel, constants, and which bindings must be writable.
-type Key = (Kernel, Vec<u32>, Vec<bool>);
+pub(super) type Key = (Kernel, Vec<u32>, Vec<bool>);
 
 /// Compiles pipelines, once each, and binds launches to them.
 pub(super) struct Recorder<'a> {
@@ -31,8 +43,6 @@ pub(super) struct Recorder<'a> {
     plan: &'a Plan,
     arenas: &'a [wgpu::Buffer],
     runs: u32,
-    pipelines: HashMap<Key, (wgpu::ComputePipeline, wgpu::BindGroupLayout)>,
-    uniform_layout: wgpu::BindGroupLayout,
     uniform_words: Vec<u32>,
 }
 
@@ -42,35 +52,17 @@ impl<'a> Recorder<'a> {
         let runs = u32::try_from(runs).ok().filter(|runs| *runs <= limit).ok_or_else(|| {
             Error::unsupported(format!("wgpu: {runs} runs at once, more than the {limit} of one grid"))
         })?;
-        let uniform_layout = gpu.checked(
-            || "layout of the uniforms".to_owned(),
-            || {
-                gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                    label: Some("uniforms"),
-                    entries: &[layout_entry(
-                        0,
-                        wgpu::BindingType::Buffer {
-                            ty: wgpu::BufferBindingType::Uniform,
-                            has_dynamic_offset: true,
-                            min_binding_size: NonZeroU64::new(UNIFORM),
-                        },
-                    )],
-                })
-            },
-        )?;
         Ok(Self {
             gpu,
             plan,
             arenas,
             runs,
-            pipelines: HashMap::new(),
-            uniform_layout,
             uniform_words: Vec::new(),
         })
     }
 
     /// The launch, ready to be encoded; none if it has no work.
-    pub fn record(&mut self, launch: &Launch) -> Result<Option<Recorded>> {
+    pub fn record(&mut self, place: usize, launch: &Launch) -> Result<Option<Recorded>> {
         let contract = launch.kernel.contract();
         let shader = find(launch.kernel).expect("lowering has checked that the kernel is there");
         let groups = (shader.groups)(&launch.params, &launch.spec);
@@ -91,11 +83,15 @@ impl<'a> Recorder<'a> {
             .collect();
         let writable: Vec<bool> = launch.bindings.iter().map(|b| written.contains(&b.arena)).collect();
         let key = (launch.kernel, launch.spec.clone(), writable);
-        if !self.pipelines.contains_key(&key) {
-            let made = self.compile(&key, launch)?;
-            self.pipelines.insert(key.clone(), made);
-        }
-        let (pipeline, layout) = &self.pipelines[&key];
+        let known = self.gpu.pipelines().get(&key).cloned();
+        let (pipeline, layout) = match known {
+            Some(compiled) => compiled,
+            None => {
+                let compiled = self.compile(&key, launch)?;
+                self.gpu.pipelines().insert(key, compiled.clone());
+                compiled
+            }
+        };
         let mut arenas: Vec<Arena> = launch.bindings.iter().map(|binding| binding.arena).collect();
         if !binds_control(contract) {
             arenas.push(Arena::Control);
@@ -113,15 +109,15 @@ impl<'a> Recorder<'a> {
             || {
                 self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
                     label: Some(&launch.label),
-                    layout,
+                    layout: &layout,
                     entries: &entries,
                 })
             },
         )?;
-        let pipeline = pipeline.clone();
         let uniform = self.uniform_words.len() as u64 * 4;
         self.push_uniform(launch, columns, groups)?;
         Ok(Some(Recorded {
+            place,
             segment: launch.segment,
             pipeline,
             arguments,
@@ -165,11 +161,7 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    fn compile(
-        &self,
-        (kernel, spec, writable): &Key,
-        launch: &Launch,
-    ) -> Result<(wgpu::ComputePipeline, wgpu::BindGroupLayout)> {
+    fn compile(&self, (kernel, spec, writable): &Key, launch: &Launch) -> Result<Compiled> {
         let gpu = self.gpu;
         let contract = kernel.contract();
         let name = format!("{} {spec:?}", contract.name);
@@ -200,7 +192,7 @@ impl<'a> Recorder<'a> {
             });
             let pipeline_layout = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some(&name),
-                bind_group_layouts: &[Some(&layout), Some(&self.uniform_layout)],
+                bind_group_layouts: &[Some(&layout), Some(&gpu.uniform_layout)],
                 immediate_size: 0,
             });
             let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -241,7 +233,7 @@ impl<'a> Recorder<'a> {
                     .write_buffer(&buffer, 0, bytemuck::cast_slice(&self.uniform_words));
                 gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
                     label: Some("uniforms"),
-                    layout: &self.uniform_layout,
+                    layout: &gpu.uniform_layout,
                     entries: &[wgpu::BindGroupEntry {
                         binding: 0,
                         resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -267,7 +259,7 @@ fn storage_entry(place: usize, read_only: bool) -> wgpu::BindGroupLayoutEntry {
     )
 }
 
-fn layout_entry(binding: u32, ty: wgpu::BindingType) -> wgpu::BindGroupLayoutEntry {
+pub(super) fn layout_entry(binding: u32, ty: wgpu::BindingType) -> wgpu::BindGroupLayoutEntry {
     wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,

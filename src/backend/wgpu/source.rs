@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use super::manifest::{self, SHARED};
-use crate::plan::{Access, BLOCK, Binding, Contract, Element, GRAM_TILE, Kernel, Segment, Site, control};
+use crate::plan::{
+    Access, BLOCK, Binding, Contract, Element, GRAM_TILE, Kernel, Segment, Site, control, layout as places,
+};
+use crate::random::{FEISTEL_MIN_BITS, FEISTEL_ROUNDS, Purpose};
 use crate::stats::columns;
 
 /// Words at the head of a launch's uniform block, before parameters and bindings.
@@ -179,6 +182,51 @@ fn layout() -> String {
         ("COHERENCE_UNBIASED", columns::COHERENCE_UNBIASED),
         ("NOISE_TRACE", columns::NOISE_TRACE),
         ("NOISE_G2", columns::NOISE_G2),
+        ("N", columns::N),
+        ("PARAMETERS", columns::PARAMETERS),
+        ("MEAN_COSINE", columns::MEAN_COSINE),
+        ("MIN_COSINE", columns::MIN_COSINE),
+        ("NEGATIVE_FRACTION", columns::NEGATIVE_FRACTION),
+        ("CENTRING_CONDITION", columns::CENTRING_CONDITION),
+        ("RAW", columns::RAW),
+        ("COSINE", columns::COSINE),
+        ("CENTRED", columns::CENTRED),
+        ("PROPERTIES", columns::PROPERTIES),
+    ];
+    let others = [
+        ("PER_FORM", places::PER_FORM),
+        ("TRACE", places::TRACE),
+        ("FROBENIUS2", places::FROBENIUS2),
+        ("DIAGONAL2", places::DIAGONAL2),
+        ("SAMPLES", places::SAMPLES),
+        ("RAW", places::RAW),
+        ("COSINE", places::COSINE),
+        ("CENTRED", places::CENTRED),
+        ("COSINE_SUM", places::COSINE_SUM),
+        ("PAIRS", places::PAIRS),
+        ("COSINE_MIN", places::COSINE_MIN),
+        ("NEGATIVE", places::NEGATIVE),
+        ("CONDITION", places::CONDITION),
+        ("HEAD", places::HEAD),
+        ("TILE", places::TILE),
+        ("TILE_FROBENIUS2", places::TILE_FROBENIUS2),
+        ("TILE_COSINE", places::TILE_COSINE),
+        ("TILE_COSINE2", places::TILE_COSINE2),
+        ("TILE_MIN", places::TILE_MIN),
+        ("TILE_NEGATIVE", places::TILE_NEGATIVE),
+        ("TILE_ROWS", places::TILE_ROWS),
+        ("FORM", columns::FORM),
+        ("PER_PROPERTY", columns::PER_PROPERTY),
+        ("PROPERTY_PARTS", columns::PARTS.len()),
+        ("UPDATE_PARTS", places::UPDATE_PARTS),
+        ("LEDGER_WIDTH", places::LEDGER_WIDTH),
+        ("SEGMENTS", Segment::ALL.len()),
+        ("BLOCK", BLOCK),
+        ("GRAM_TILE", GRAM_TILE),
+        ("SITE_WORDS", Site::WORDS),
+        ("FEISTEL_MIN_BITS", FEISTEL_MIN_BITS as usize),
+        ("FEISTEL_ROUNDS", FEISTEL_ROUNDS as usize),
+        ("PURPOSE_BATCH_ORDER", Purpose::BatchOrder as usize),
     ];
     let mut text = String::new();
     let mut constant = |prefix: &str, name: &str, value: usize| {
@@ -193,9 +241,6 @@ fn layout() -> String {
     for segment in Segment::ALL {
         constant("SEGMENT_", &segment.name().to_uppercase(), segment.index());
     }
-    constant("", "SEGMENTS", Segment::ALL.len());
-    constant("", "BLOCK", BLOCK);
-    constant("", "GRAM_TILE", GRAM_TILE);
-    constant("", "SITE_WORDS", Site::WORDS);
+    others.iter().for_each(|(name, value)| constant("", name, *value));
     text
 }

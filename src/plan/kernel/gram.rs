@@ -72,9 +72,10 @@ contracts! {
         items: one,
         flops: |p| 20 * u64::from(p[0]),
     }
-    /// Eigenvalues of symmetric matrices `[matrices, N, N]`, ascending: out `[matrices, N]`.
+    /// Eigenvalues of symmetric matrices `[matrices, N, N]`, ascending: out `[matrices, N]`. What the matrices hold
+    /// afterwards means nothing.
     SPECTRUM = "spectrum" {
-        bindings: [read("forms", Wide), write("eigenvalues", Wide)],
+        bindings: [update("forms", Wide), write("eigenvalues", Wide)],
         params: [matrices, n],
         constants: [],
         items: |p| p[0].into(),

@@ -18,13 +18,13 @@ contracts! {
         flops: |p| 6 * product(p, &[0, 1]),
     }
     /// Value of a property at every sample, weighted by 1; with GRADIENT the scaled cotangent of its logits.
-    /// PROPERTY 0 logit of `class`, 1 its probability, 2 log odds of the label.
+    /// PROPERTY 0 logit of `own_class`, 1 its probability, 2 log odds of the label.
     PROPERTY = "property" {
         bindings: [
             read("logits", Real), read("labels", Word), write("value", Real),
             when(write("cotangent", Real), "GRADIENT"), when(write("exponent", Word), "GRADIENT"),
         ],
-        params: [n, classes, class],
+        params: [n, classes, own_class],
         constants: [choice("PROPERTY", &[0, 1, 2]), flag("GRADIENT")],
         items: |p| p[0].into(),
         flops: |p| 6 * product(p, &[0, 1]),

@@ -20,6 +20,7 @@ mod sites;
 
 use gmatrix::plan::Kernel;
 
+use crate::backends::BACKENDS;
 use crate::case::Case;
 use crate::run::conform;
 
@@ -87,8 +88,18 @@ macro_rules! conformance {
         $(#[test]
         fn $name() {
             assert_eq!(Kernel::$kernel.name(), stringify!($name));
-            conform(&of(Kernel::$kernel));
+            conform(&of(Kernel::$kernel), BACKENDS);
         })*
+
+        #[cfg(feature = "wgpu")]
+        mod wgpu {
+            use super::*;
+
+            $(#[test]
+            fn $name() {
+                conform(&of(Kernel::$kernel), &[crate::backends::WGPU]);
+            })*
+        }
 
         #[test]
         fn every_kernel_has_a_test() {

@@ -1,8 +1,8 @@
 //! property — value of a property at every sample; with GRADIENT the scaled cotangent of its logits.
-//! PROPERTY 0 logit of `class`, 1 its probability, 2 log odds of the label, z_y - ln sum over j != y of exp z_j.
+//! PROPERTY 0 logit of `own_class`, 1 its probability, 2 log odds of the label, z_y - ln sum over j != y of exp z_j.
 //!
 //! in 0 logits [N, V]   in 1 labels [N]   out 2 value [N]   out 3 cotangent [N, V]   out 4 exponent [N]
-//! params n, classes V, class   order: classes ascending
+//! params n, classes V, own_class   order: classes ascending
 //!
 //! The probability's cotangent is p_c (1 - p_c) at c and -p_c p_j elsewhere, formed from the competitors of c as in
 //! `loss`, so that it survives p near 0 and near 1.

@@ -1,6 +1,6 @@
 //! spectrum — eigenvalues of symmetric matrices, ascending; NaN for a matrix that is not finite.
 //!
-//! in 0 forms [matrices, N, N]   out 1 eigenvalues [matrices, N]   params matrices, n
+//! inout 0 forms [matrices, N, N], used up elsewhere   out 1 eigenvalues [matrices, N]   params matrices, n
 //! order: matrices in parallel, each solved sequentially by faer in f64
 
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
@@ -15,7 +15,7 @@ pub fn run<S: Scalar>(args: &Args<S>) {
     let [_, n] = args.params();
     args.wide_mut("eigenvalues")
         .par_chunks_exact_mut(n)
-        .zip(args.wide("forms").par_chunks_exact(n * n))
+        .zip(args.wide_mut("forms").par_chunks_exact(n * n))
         .with_max_len(1)
         .for_each(|(out, matrix)| eigenvalues(matrix, out));
 }
