@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use gmatrix::ErrorKind;
 use gmatrix::backend::{Executor, Values};
 use gmatrix::plan::{Arena, BufferId, Kernel, PlanBuilder, Segment, View, call, control};
 
-use crate::backends::Backend;
+use crate::backends::{BACKENDS, Backend};
 use crate::case::numbers;
-use crate::run::backends;
+use crate::cases;
+use crate::compare::same_bits;
+use crate::run::{backends, contents, guarded, run};
 
 /// out = input for slots that take part in `segment`, whose control blocks are given.
 fn copied(backend: &Backend, segment: Segment, blocks: &[Vec<u32>]) -> Vec<Vec<f64>> {
@@ -98,4 +101,66 @@ fn copy_runs_no_segment_that_was_not_submitted() {
             Values::Numbers(vec![1.0; 3])
         );
     }
+}
+
+/// A slot that is not due keeps every bit, of every kernel, in the midst of one that is.
+fn idle_slot_is_left_alone(on: &[Backend]) {
+    for kernel in Kernel::ALL {
+        let case = cases::of(*kernel).swap_remove(0);
+        if kernel.contract().bindings.iter().any(|binding| binding.name == "block") {
+            continue; // Those read the block themselves; their own cases have idle blocks.
+        }
+        let block = |due: bool| {
+            let mut block = vec![0; control::WORDS];
+            block[control::due(Segment::Step)] = u32::from(due);
+            Values::Words(block)
+        };
+        let place = case.buffers.iter().position(|buffer| buffer.arena == Arena::Control);
+        let case = match place {
+            Some(_) => case,
+            None => case.beside("block", Arena::Control, control::WORDS, Box::new(move |_| block(true))),
+        };
+        let place = place.unwrap_or(case.buffers.len() - 1);
+        for backend in on {
+            let slots: Vec<Vec<Values>> = [true, false]
+                .map(|due| {
+                    let mut contents = contents(&case, 1, backend);
+                    if !due {
+                        contents[place] = block(false);
+                    }
+                    contents
+                })
+                .into();
+            let after = match run(&case, backend, &slots) {
+                Ok(after) => after,
+                Err(error) if matches!(error.kind(), ErrorKind::Unsupported(_)) => {
+                    println!("Unsupported: {} on {}: {error}", case.title(), backend.title());
+                    continue;
+                }
+                Err(error) => panic!("{} on {}: {error}", case.title(), backend.title()),
+            };
+            for ((buffer, before), after) in case.buffers.iter().zip(&slots[1]).zip(&after[1]) {
+                let expected = guarded(before, buffer.arena, buffer.access);
+                let changed = same_bits(&expected, after);
+                assert!(
+                    changed.is_empty(),
+                    "{} on {}: {} changed",
+                    case.title(),
+                    backend.title(),
+                    buffer.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_idle_slot_is_left_alone_by_every_kernel() {
+    idle_slot_is_left_alone(BACKENDS);
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn wgpu_leaves_an_idle_slot_alone_in_every_kernel() {
+    idle_slot_is_left_alone(&[crate::backends::WGPU]);
 }

@@ -111,7 +111,7 @@ pub fn check(case: &Case, backend: &Backend) -> std::result::Result<Status, Stri
 }
 
 /// Contents of all buffers for a slot, as the executor keeps them: wide numbers may be pairs of f32.
-fn contents(case: &Case, seed: u64, backend: &Backend) -> Vec<Values> {
+pub fn contents(case: &Case, seed: u64, backend: &Backend) -> Vec<Values> {
     let mut contents = case.contents(seed, backend.precision);
     if in_pairs(case.kernel, backend) {
         let wide = |buffer: &crate::case::Buf| buffer.arena.element() == Element::Wide;
@@ -246,7 +246,7 @@ fn margins(arena: Arena) -> (usize, usize) {
 
 /// Contents between sentinels: NaN beside what is read, so that reading them shows in the result; every other one a
 /// finite pattern beside what is written, so that adding to them shows, too.
-fn guarded(values: &Values, arena: Arena, access: Access) -> Values {
+pub fn guarded(values: &Values, arena: Arena, access: Access) -> Values {
     let (front, back) = margins(arena);
     let number = |k: usize| {
         if access == Access::Read || k.is_multiple_of(2) {
