@@ -16,7 +16,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let place = aim_at(run) + region;
     if control[run * launch.control_stride + CONTROL_STEP] == 0u {
-        aim[place] = before[before_at(run) + region];
+        aim[place] = storable(before[before_at(run) + region]);
     }
     let norm = wide_mul(scalars[scalars_at(run) + CONTROL_HOLD_FACTOR], wide_sqrt(aim[place]));
     let now = wide_sqrt(after[after_at(run) + region]);

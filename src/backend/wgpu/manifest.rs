@@ -87,6 +87,8 @@ shaders! {
     NormRatio "norm_ratio" |p, _| product(p, &[0]).div_ceil(64);
     HoldNorm "hold_norm" |p, _| product(p, &[0]).div_ceil(64);
     Distance "distance" |p, _| u64::from(p[0]).div_ceil(BLOCK as u64);
+    Dropout "dropout" |p, _| product(p, &[0]).div_ceil(THREADS);
+    GradientNoise "gradient_noise" |p, _| product(p, &[0]).div_ceil(2).div_ceil(THREADS);
     Clip "clip" |_, _| 1;
     Scale "scale" |p, _| product(p, &[0]).div_ceil(THREADS);
     GramStream "gram_stream" |p, _| triangle(p[0].div_ceil(GRAM_TILE as u32).into());

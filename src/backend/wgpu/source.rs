@@ -227,6 +227,8 @@ fn layout() -> String {
         ("FEISTEL_MIN_BITS", FEISTEL_MIN_BITS as usize),
         ("FEISTEL_ROUNDS", FEISTEL_ROUNDS as usize),
         ("PURPOSE_BATCH_ORDER", Purpose::BatchOrder as usize),
+        ("PURPOSE_GRADIENT_NOISE", Purpose::GradientNoise as usize),
+        ("PURPOSE_DROPOUT", Purpose::Dropout as usize),
     ];
     let mut text = String::new();
     let mut constant = |prefix: &str, name: &str, value: usize| {
