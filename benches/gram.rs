@@ -104,6 +104,7 @@ fn benches(criterion: &mut Criterion) {
         precision: gmatrix::backend::Precision::F32,
         loss: LossKind::CrossEntropy,
         properties: Vec::new(),
+        group: None,
         spectrum: false,
         gram: true,
     };

@@ -1,12 +1,13 @@
 //! Samples in a plan: which examples fill which constant buffers of a run slot.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::backend::Values;
 use crate::error::{Error, Result};
 use crate::model::{Batch, ModelShape};
 use crate::plan::{Arena, BufferId, PlanBuilder, View};
-use crate::task::Examples;
+use crate::task::{Cyclic, Examples};
 
 /// Which examples of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,16 +20,23 @@ pub enum Source {
     Gram,
 }
 
-/// What of the examples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+/// What fills a buffer: a part of the examples, or numbers that are the same whatever they are.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    /// Tokens, `[T, N]`.
     Ids,
+    /// Real inputs, `[N, d]`.
     Inputs,
+    /// Labels, `[N]`.
     Labels,
+    /// Elements of a group that the operands add up to, `[N]`.
+    Elements(Arc<Cyclic>),
+    /// These numbers.
+    Numbers(Vec<f64>),
 }
 
 /// One constant buffer and the examples that fill it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Fill {
     buffer: BufferId,
     /// Which examples.
@@ -49,7 +57,7 @@ impl Fill {
                 self.rows.end, examples.n
             )));
         }
-        let values = match self.part {
+        let values = match &self.part {
             Part::Ids => Values::Words(
                 (0..examples.t)
                     .flat_map(|t| self.rows.clone().map(move |n| examples.tokens[n * examples.t + t]))
@@ -60,6 +68,8 @@ impl Fill {
                 Values::Numbers(examples.inputs[self.rows.start * width..self.rows.end * width].to_vec())
             }
             Part::Labels => Values::Words(examples.labels[self.rows.clone()].to_vec()),
+            Part::Elements(group) => Values::Words(group.of_examples(examples)[self.rows.clone()].to_vec()),
+            Part::Numbers(numbers) => Values::Numbers(numbers.clone()),
         };
         Ok((self.buffer, values))
     }
@@ -94,15 +104,7 @@ impl Samples {
         let mut make = |arena, part: Part, dims: &[usize]| {
             let what = format!("{part:?}").to_lowercase();
             let view = builder.buffer(arena, format!("{name}.{what}.{}", rows.start), dims);
-            let View::Part { buffer, .. } = view else {
-                unreachable!("buffer() makes parts")
-            };
-            self.fills.push(Fill {
-                buffer,
-                source,
-                rows: rows.clone(),
-                part,
-            });
+            self.fill(view, source, rows.clone(), part);
             view
         };
         let (ids, inputs) = match shape.input_width() {
@@ -115,5 +117,20 @@ impl Samples {
             inputs,
             labels: make(Arena::Data, Part::Labels, &[n]),
         }
+    }
+    /// Remembers what fills a constant buffer.
+    ///
+    /// # Panics
+    /// If the view is a whole arena.
+    pub fn fill(&mut self, view: View, source: Source, rows: Range<usize>, part: Part) {
+        let View::Part { buffer, .. } = view else {
+            panic!("a constant buffer is a part of an arena")
+        };
+        self.fills.push(Fill {
+            buffer,
+            source,
+            rows,
+            part,
+        });
     }
 }

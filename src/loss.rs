@@ -47,10 +47,22 @@ pub fn losses(
     loss: View,
     cotangent: Option<Cotangent>,
 ) -> Losses {
-    let n = forward.batch.n;
-    let classes = forward.logits.len() / n.max(1);
+    losses_of(builder, kind, forward.logits, forward.batch.labels, loss, cotangent)
+}
+
+/// Adds the losses of any logits with these labels into `loss`, and with `cotangent` their cotangents.
+pub fn losses_of(
+    builder: &mut PlanBuilder,
+    kind: LossKind,
+    logits: View,
+    labels: View,
+    loss: View,
+    cotangent: Option<Cotangent>,
+) -> Losses {
+    let n = labels.len();
+    let classes = logits.len() / n.max(1);
     let hit = builder.buffer(Arena::Words, "hit", &[n]);
-    let mut bindings = vec![forward.logits, forward.batch.labels, loss, hit];
+    let mut bindings = vec![logits, labels, loss, hit];
     if let Some(cotangent) = cotangent {
         bindings.extend([cotangent.logits, cotangent.exponent]);
     }

@@ -12,9 +12,9 @@ use crate::model::{ModelShape, Network};
 use crate::optimizer::Update;
 use crate::plan::{Arena, BufferId, PlanBuilder, Segment, View, control};
 use crate::stats::gram::{self, EXACT_LIMIT, Output};
-use crate::stats::properties::Properties;
+use crate::stats::properties::{Properties, Setting};
 use crate::stats::{columns, per_sample, reduce};
-use crate::task::Examples;
+use crate::task::{Cyclic, Examples};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +25,9 @@ pub struct Request {
     pub loss: LossKind,
     /// Properties between which ntcov is taken.
     pub properties: Vec<Property>,
+    /// The group in which the operation of the task adds, for properties that are about its frequencies. The data must
+    /// then be all pairs of its elements.
+    pub group: Option<Arc<Cyclic>>,
     /// Whether spectra are solved however many samples there are; up to [`EXACT_LIMIT`] they always are.
     pub spectrum: bool,
     /// Whether the Gram matrix is wanted.
@@ -38,6 +41,8 @@ pub struct Measurement {
     pub scalars: BTreeMap<String, Option<f64>>,
     /// Names and the matrix of products of gradients, where properties were asked for.
     pub ntcov: Option<(Vec<String>, Vec<Vec<f64>>)>,
+    /// Value of each property.
+    pub values: Vec<f64>,
     /// Gram matrix `[N, N]`, row-major, where it was asked for.
     pub gram: Option<Vec<f64>>,
     /// Logits `[N, V]`.
@@ -79,7 +84,7 @@ pub fn measure_on(
     if n == 0 {
         return Err(Error::shape("the data hold no samples, expected at least 1"));
     }
-    check_properties(&request.properties, n, shape.classes())?;
+    check_properties(request, examples, shape.classes())?;
     let mut builder = PlanBuilder::new();
     let net = Network::new(&mut builder, shape);
     let p = net.layout.len;
@@ -90,7 +95,13 @@ pub fn measure_on(
     let loss = builder.buffer(Arena::Values, "losses", &[n]);
     let mut samples = Samples::default();
     let kind = request.loss;
-    let properties = Properties::new(&mut builder, &mut samples, &net, kind, &request.properties, [n, 0]);
+    let setting = Setting {
+        loss: kind,
+        train: n,
+        test: 0,
+        group: request.group.as_ref(),
+    };
+    let properties = Properties::new(&mut builder, &mut samples, &net, &setting, &request.properties)?;
     let update = Update::new(&mut builder, &net, OptimizerKind::Sgd, scalars);
     let batch = samples.batch(&mut builder, shape, Source::Train, 0..n);
 
@@ -148,6 +159,7 @@ pub fn measure_on(
     let row = numbers(executor.as_mut(), scalars)?;
     let mean_gradient = numbers(executor.as_mut(), properties.gradients)?[..p].to_vec();
     let products = numbers(executor.as_mut(), properties.products)?;
+    let values = numbers(executor.as_mut(), properties.values)?;
     let k = names.len();
     let ntcov = (k > 0).then(|| {
         let rows = products[..k * k].chunks_exact(k).map(<[f64]>::to_vec).collect();
@@ -156,6 +168,7 @@ pub fn measure_on(
     Ok(Measurement {
         scalars: named_scalars(&row, weights),
         ntcov,
+        values,
         gram,
         logits: numbers(executor.as_mut(), logits)?,
         losses: numbers(executor.as_mut(), loss)?,
@@ -226,14 +239,26 @@ pub fn per_sample_gradients_on(
     Ok(())
 }
 
-fn check_properties(properties: &[Property], n: usize, classes: usize) -> Result<()> {
-    for property in properties {
+fn check_properties(request: &Request, examples: &Examples, classes: usize) -> Result<()> {
+    let n = examples.n;
+    for property in &request.properties {
         let refuse = |why: String| Err(Error::config(format!("property {property}: {why}")));
         if matches!(
             property,
-            Property::MeanLogOdds { split: Split::Test } | Property::TestLoss
+            Property::MeanLogOdds { split: Split::Test }
+                | Property::Linear { split: Split::Test, .. }
+                | Property::TestLoss
         ) {
             return refuse("the given data have no test split".to_owned());
+        }
+        if let (Some(frequency), Some(group)) = (property.frequency(), &request.group) {
+            let highest = group.order() / 2;
+            if frequency > highest {
+                return refuse(format!(
+                    "frequency {frequency}, expected at most {highest}, half the order of the group"
+                ));
+            }
+            group.check_complete(&[examples]).or_else(|e| refuse(e.to_string()))?;
         }
         match property.sample() {
             Some((Split::Test, _)) => return refuse("the given data have no test split".to_owned()),

@@ -66,7 +66,7 @@ fn wrong_use_is_one_line_and_exit_code_2() {
         ),
         (
             &["measure", "--weights", "w", "--data", "d", "--property", "fourier"],
-            "error: --property fourier: property \"fourier\" is not known, expected train_loss, test_loss, loss, half_norm2, logit:i:c, prob:i:c, log_odds:i (each also with a split, as log_odds:test:i), mean_log_odds_train or mean_log_odds_test\n",
+            "error: --property fourier: property \"fourier\" is not known, expected train_loss, test_loss, loss, half_norm2, logit:i:c, prob:i:c, log_odds:i (each also with a split, as log_odds:test:i), mean_log_odds_train, mean_log_odds_test, restricted_loss, restricted_loss:k,…, fourier:k or linear:FILE#name (also linear:test:FILE#name)\n",
         ),
     ] {
         assert_eq!(

@@ -209,7 +209,7 @@ fn files_are_refused_with_place_key_and_expectation() {
         ),
         (
             "[stats]\nproperties = [\"accuracy\"]",
-            "run.toml:2:14: stats.properties: property \"accuracy\" is not known, expected train_loss, test_loss, loss, half_norm2, logit:i:c, prob:i:c, log_odds:i (each also with a split, as log_odds:test:i), mean_log_odds_train or mean_log_odds_test",
+            "run.toml:2:14: stats.properties: property \"accuracy\" is not known, expected train_loss, test_loss, loss, half_norm2, logit:i:c, prob:i:c, log_odds:i (each also with a split, as log_odds:test:i), mean_log_odds_train, mean_log_odds_test, restricted_loss, restricted_loss:k,…, fourier:k or linear:FILE#name (also linear:test:FILE#name)",
         ),
         (
             "[stats]\nproperties = [\"log_odds:test:1741\"]",
@@ -222,6 +222,22 @@ fn files_are_refused_with_place_key_and_expectation() {
         (
             "[stats]\nproperties = [\"log_odds:3\", \"log_odds:train:3\"]",
             "run.toml:2:14: stats.properties: \"log_odds:train:3\" stands there twice",
+        ),
+        (
+            "[stats]\nproperties = [\"fourier:30\"]",
+            "run.toml:2:14: stats.properties: \"fourier:30\": frequency 30, expected at most 29, half the order 59 of the group",
+        ),
+        (
+            "[task]\nop = \"quadratic\"\n[stats]\nproperties = [\"restricted_loss\"]",
+            "run.toml:4:14: stats.properties: \"restricted_loss\": operation \"quadratic\" adds in no cyclic group, expected \"add\", \"sub\", \"mul\" or \"div\"",
+        ),
+        (
+            "[task]\nop = \"mul\"\np = 9\n[stats]\nproperties = [\"fourier:1\"]",
+            "run.toml:5:14: stats.properties: \"fourier:1\": products modulo 9 form no cyclic group of p - 1 elements, expected a prime p",
+        ),
+        (
+            "[task]\ntest_samples = 9\n[stats]\nproperties = [\"fourier:1\"]",
+            "run.toml:4:14: stats.properties: \"fourier:1\" needs all examples, expected no task.test_samples",
         ),
         (
             "[stats]\nproperties = [\"loss\"]",
@@ -367,6 +383,13 @@ fn properties_are_written_as_they_are_read() {
         "log_odds:test:0",
         "mean_log_odds_train",
         "mean_log_odds_test",
+        "restricted_loss",
+        "restricted_loss:7",
+        "restricted_loss:1,5,12",
+        "fourier:3",
+        "linear:a:b/c d.safetensors#x#margin",
+        "linear:test:d.safetensors#margin",
+        "linear:train:test:d.safetensors#margin",
     ] {
         assert_eq!(text.parse::<Property>().unwrap().to_string(), text);
     }
@@ -391,6 +414,18 @@ fn properties_are_written_as_they_are_read() {
         "log_odds:1:2",
         "log_odds:99999999999999999999999",
         "mean_log_odds",
+        "restricted_loss:",
+        "restricted_loss:0",
+        "restricted_loss:1,",
+        "restricted_loss:2,2",
+        "restricted_loss:1:2",
+        "fourier",
+        "fourier:0",
+        "fourier:test:1",
+        "linear:",
+        "linear:d.safetensors",
+        "linear:d.safetensors#",
+        "linear:#margin",
         "half_norm2 ",
     ] {
         text.parse::<Property>().expect_err(text);

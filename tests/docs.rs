@@ -61,6 +61,8 @@ fn every_column_is_explained_and_every_explained_column_exists() {
             || name
                 .replace(":i", ":0")
                 .replace(":c", ":0")
+                .replace(":k,…", ":1")
+                .replace(":k", ":1")
                 .parse::<gmatrix::config::Property>()
                 .is_ok()
     };

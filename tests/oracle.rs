@@ -68,6 +68,7 @@ impl Case {
                 _ => LossKind::CrossEntropy,
             },
             properties: names.iter().map(|n| n.as_str().unwrap().parse().unwrap()).collect(),
+            group: None,
             spectrum: true,
             gram: true,
         }
@@ -383,6 +384,7 @@ fn transformer_lens_agrees() {
                 precision,
                 loss: LossKind::CrossEntropy,
                 properties: Vec::new(),
+                group: None,
                 spectrum: false,
                 gram: true,
             };

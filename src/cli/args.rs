@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::backend::Precision;
-use crate::config::LossKind;
+use crate::config::{LossKind, TaskOp};
 use crate::model::Activation;
 
 /// Measures, while a network trains, how the gradients of its single samples relate to each other.
@@ -104,6 +104,7 @@ Examples:
   gmatrix measure --weights W.safetensors --data D.safetensors
   gmatrix measure --weights W.safetensors --data D.safetensors --json out.json --gram K.safetensors
   gmatrix measure --weights W.safetensors --data D.safetensors --property loss --property log_odds:0 --json -
+  gmatrix measure --weights W.safetensors --data D.safetensors --op add --p 113 --property restricted_loss:14,35
 
 Weights have TransformerLens names, or layers.{l}.W for an MLP. Data are labels [N] with
 tokens [N, T] or inputs [N, d]. The given samples are both the batch and the Gram subset.";
@@ -117,9 +118,16 @@ pub(super) struct MeasureArgs {
     /// Samples to measure
     #[arg(long, value_name = "D.safetensors")]
     pub data: PathBuf,
-    /// Property for ntcov: loss, half_norm2, logit:i:c, prob:i:c or log_odds:i. May be repeated
+    /// Property for ntcov: loss, half_norm2, logit:i:c, prob:i:c, log_odds:i, mean_log_odds_train (of all samples),
+    /// linear:FILE#name, fourier:k, restricted_loss or restricted_loss:k,…. May be repeated
     #[arg(long, value_name = "NAME")]
     pub property: Vec<String>,
+    /// Operation that the data are the complete table of, for fourier and restricted_loss
+    #[arg(long, value_enum, requires = "p")]
+    pub op: Option<OpArg>,
+    /// Its modulus
+    #[arg(long, value_name = "P", requires = "op", value_parser = clap::value_parser!(u32).range(2..=4096))]
+    pub p: Option<u32>,
     /// Loss of a sample
     #[arg(long, value_enum, default_value_t)]
     pub loss: LossArg,
@@ -249,6 +257,27 @@ impl PrecisionArg {
         match self {
             Self::F32 => Precision::F32,
             Self::F64 => Precision::F64,
+        }
+    }
+}
+
+/// Operations that add in a cyclic group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OpArg {
+    Add,
+    Sub,
+    Mul,
+    Div,
+}
+
+impl OpArg {
+    /// The operation it names.
+    pub fn op(self) -> TaskOp {
+        match self {
+            Self::Add => TaskOp::Add,
+            Self::Sub => TaskOp::Sub,
+            Self::Mul => TaskOp::Mul,
+            Self::Div => TaskOp::Div,
         }
     }
 }

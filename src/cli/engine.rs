@@ -22,7 +22,7 @@ use crate::model::{Layout, ModelShape};
 use crate::plan::{Capabilities, Plan, lower};
 use crate::record::{NamedTensor, Run, TensorSet, newest_weights};
 use crate::sites::{self, Sites};
-use crate::task::Examples;
+use crate::task::{Cyclic, Examples};
 use crate::trainer::{Experiment, RecordedRun, Trainer};
 
 /// A device that can compute.
@@ -218,6 +218,7 @@ pub(super) fn measure(args: &MeasureArgs, properties: &[Property]) -> Result<Mea
         precision: measuring(args.device),
         loss: args.loss.kind(),
         properties: properties.to_vec(),
+        group: group(args)?,
         spectrum: false,
         gram: args.gram.is_some(),
     };
@@ -232,6 +233,14 @@ pub(super) fn measure(args: &MeasureArgs, properties: &[Property]) -> Result<Mea
         gram: measurement.gram.map(|gram| gram_file(examples.n, &gram)),
         per_sample_gradients,
     })
+}
+
+/// The group in which the operation that the data are about adds, where it is named.
+fn group(args: &MeasureArgs) -> Result<Option<Arc<Cyclic>>> {
+    let (Some(op), Some(p)) = (args.op, args.p) else {
+        return Ok(None);
+    };
+    Ok(Some(Arc::new(Cyclic::new(op.op(), p)?)))
 }
 
 /// Measures captured sites.
@@ -292,7 +301,11 @@ fn statistics(measurement: &Measurement) -> Value {
         .map(|(name, value)| (name.clone(), json!(value)))
         .collect();
     if let Some((names, matrix)) = &measurement.ntcov {
-        keys.insert("ntcov".to_owned(), json!({ "names": names, "matrix": matrix }));
+        let values = &measurement.values;
+        keys.insert(
+            "ntcov".to_owned(),
+            json!({ "names": names, "values": values, "matrix": matrix }),
+        );
     }
     Value::Object(keys)
 }

@@ -22,6 +22,11 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode> {
         if properties[..place].contains(property) {
             return Err(Error::config(format!("--property {property}: stands there twice")));
         }
+        if property.frequency().is_some() && args.op.is_none() {
+            return Err(Error::config(format!(
+                "--property {property}: is about the frequencies of an operation, expected --op and --p"
+            )));
+        }
     }
     let measured = engine::measure(args, &properties)?;
     if let (Some(path), Some(gradients)) = (&args.per_sample_gradients, &measured.per_sample_gradients) {
@@ -55,7 +60,8 @@ fn property(name: &str) -> Result<Property> {
     let property: Property = name.parse().map_err(|e: Error| wrong(e.to_string()))?;
     let other = match property {
         Property::TrainLoss | Property::TestLoss => Some("loss".to_owned()),
-        Property::MeanLogOdds { .. } => Some("log_odds:i".to_owned()),
+        Property::MeanLogOdds { split: Split::Test } => Some("mean_log_odds_train".to_owned()),
+        Property::Linear { split: Split::Test, .. } => Some(name.replacen(":test", "", 1)),
         _ if property.sample().is_some_and(|(split, _)| split == Split::Test) => Some(name.replacen(":test", "", 1)),
         _ => None,
     };
@@ -73,6 +79,12 @@ fn as_table(statistics: &Value) -> String {
     let ntcov = &statistics["ntcov"];
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let names: Vec<Value> = list(&ntcov["names"]);
+    for (x, value) in names.iter().zip(list(&ntcov["values"])) {
+        rows.push(vec![
+            format!("value.{}", x.as_str().unwrap_or_default()),
+            value.to_string(),
+        ]);
+    }
     for (a, products) in names.iter().zip(list(&ntcov["matrix"])) {
         for (b, product) in names.iter().zip(list(&products)) {
             let name = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -248,7 +248,7 @@ fn stats(config: &Config) -> Checked {
         if seen.contains(&property) {
             return refuse(format!("{name:?} stands there twice"));
         }
-        seen.push(property);
+        seen.push(property.clone());
         if let (Some((split, index)), Some([train, test])) = (property.sample(), split_sizes(config)) {
             let n = if split == Split::Train { train } else { test };
             if index >= n {
@@ -256,6 +256,17 @@ fn stats(config: &Config) -> Checked {
                     "{name:?} has index {index}, expected below {n}, the size of the {split} split"
                 ));
             }
+        }
+        match property.group(config.task.op, config.task.p) {
+            Ok(Some(_)) if table_len(&config.task) != split_sizes(config).map(|[train, test]| train + test) => {
+                let text = format!("{name:?} needs all examples, expected no task.test_samples");
+                return fault(
+                    &["stats.properties", "task.test_samples"],
+                    format!("stats.properties: {text}"),
+                );
+            }
+            Ok(_) => {}
+            Err(e) => return refuse(format!("{name:?}: {e}")),
         }
         if let (Some(class), Some(classes)) = (property.class(), crate::task::classes(&config.task))
             && class >= classes

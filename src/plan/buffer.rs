@@ -41,7 +41,7 @@ pub enum Arena {
     Scratch,
     /// Per-sample values kept from before the update to after it.
     Values,
-    /// Real-valued inputs.
+    /// Real-valued inputs, and coefficients of read-outs.
     Inputs,
     /// Hyper-parameters of the slot.
     Settings,

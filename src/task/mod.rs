@@ -1,5 +1,6 @@
 //! What is learnt: the examples of a task, and which of them are trained on.
 
+mod cyclic;
 mod examples;
 mod images;
 mod labels;
@@ -9,6 +10,7 @@ mod permutations;
 mod split;
 mod table;
 
+pub use cyclic::Cyclic;
 pub use examples::Examples;
 
 pub(crate) use split::counts;

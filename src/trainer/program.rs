@@ -12,9 +12,9 @@ use crate::plan::{Arena, BufferId, Kernel, Plan, PlanBuilder, Segment, View, cal
 use crate::pressure::{Holding, Shaping};
 use crate::stats::columns;
 use crate::stats::gram::{self, EXACT_LIMIT, Output};
-use crate::stats::properties::Properties;
+use crate::stats::properties::{Properties, Setting};
 use crate::stats::{per_sample, reduce};
-use crate::task::Task;
+use crate::task::{Cyclic, Task};
 
 /// How many samples the parts of a run have; with the shape of the network and the configuration's choices, all that a
 /// plan depends on.
@@ -57,6 +57,7 @@ pub fn build(config: &Config, shape: &ModelShape, sizes: Sizes) -> Result<Progra
         .iter()
         .map(|text| text.parse())
         .collect::<Result<_>>()?;
+    let group = group(config, &properties)?;
     let names = columns::names(&config.stats.properties);
     let mut builder = PlanBuilder::new();
     let net = Network::new(&mut builder, shape);
@@ -69,10 +70,14 @@ pub fn build(config: &Config, shape: &ModelShape, sizes: Sizes) -> Result<Progra
         &mut builder,
         &mut samples,
         &net,
-        config.loss.kind,
+        &Setting {
+            loss: config.loss.kind,
+            train: sizes.train,
+            test: sizes.test,
+            group: group.as_ref(),
+        },
         &properties,
-        [sizes.train, sizes.test],
-    );
+    )?;
     let update = Update {
         shaping: Shaping::new(&mut builder, &net, &config.optimizer),
         holding: Holding::new(&mut builder, &net, &config.optimizer),
@@ -122,6 +127,16 @@ pub fn build(config: &Config, shape: &ModelShape, sizes: Sizes) -> Result<Progra
         ring: id(ring),
         header: id(header),
     })
+}
+
+/// The group in which the task's operation adds, where a property is about it.
+fn group(config: &Config, properties: &[Property]) -> Result<Option<Arc<Cyclic>>> {
+    for property in properties {
+        if let Some(group) = property.group(config.task.op, config.task.p)? {
+            return Ok(Some(Arc::new(group)));
+        }
+    }
+    Ok(None)
 }
 
 fn id(view: View) -> BufferId {
@@ -326,6 +341,14 @@ pub fn check_properties(config: &Config, task: &Task) -> Result<()> {
                     "index {index}, expected below {n}, the size of the {split} split"
                 ));
             }
+        }
+        if let Some(group) = property
+            .group(config.task.op, config.task.p)
+            .map_err(|e| Error::config(format!("stats.properties: {name:?}: {e}")))?
+        {
+            group
+                .check_complete(&[&task.train, &task.test])
+                .map_err(|e| Error::config(format!("stats.properties: {name:?}: {e}")))?;
         }
         let classes = task.d_vocab_out;
         if let Some(class) = property.class().filter(|class| *class >= classes) {

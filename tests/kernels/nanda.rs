@@ -7,7 +7,11 @@ use gmatrix::model::{Activation, ModelShape, Network, Norm, TransformerShape};
 use gmatrix::optimizer::Update;
 use gmatrix::plan::layout::OPTIMIZER_SUMS;
 use gmatrix::plan::{Arena, Kernel, Plan, PlanBuilder, Segment, call, control};
-use gmatrix::stats::{columns, gram, per_sample, properties::Properties, reduce};
+use gmatrix::stats::{
+    columns, gram, per_sample,
+    properties::{Properties, Setting},
+    reduce,
+};
 
 /// Training and test samples of 113 x 113 pairs at a fraction of 0.3.
 pub const TRAIN: usize = 3830;
@@ -46,7 +50,7 @@ fn shape() -> ModelShape {
 pub fn plan(streamed: bool) -> Plan {
     let kind = LossKind::CrossEntropy;
     let list = [Property::TrainLoss, Property::TestLoss];
-    let names = columns::names(&list.map(|x| x.to_string()));
+    let names = columns::names(&list.each_ref().map(ToString::to_string));
     let mut b = PlanBuilder::new();
     let mut samples = Samples::default();
     let shape = shape();
@@ -60,7 +64,15 @@ pub fn plan(streamed: bool) -> Plan {
     let header = b.buffer(Arena::RingHeader, "header", &[RING, 2 + names.len().div_ceil(32)]);
     let row_columns = b.table("columns", names.iter().map(|(_, segment)| *segment as u32).collect());
     let update = Update::new(&mut b, &net, OptimizerKind::Adamw, scalars);
-    let properties = Properties::new(&mut b, &mut samples, &net, kind, &list, [TRAIN, TEST]);
+    let properties = {
+        let setting = Setting {
+            loss: kind,
+            train: TRAIN,
+            test: TEST,
+            group: None,
+        };
+        Properties::new(&mut b, &mut samples, &net, &setting, &list).expect("losses need no files")
+    };
     let advance = |b: &mut PlanBuilder, phase: u32| {
         let control = call(
             Kernel::Control,

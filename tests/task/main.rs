@@ -1,5 +1,6 @@
 //! Tasks: tables, prompts, splits, controls and data files.
 
+mod groups;
 mod images;
 mod operations;
 

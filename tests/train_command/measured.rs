@@ -149,3 +149,57 @@ fn without_json_a_table_is_printed() {
     assert_eq!(value("n_batch "), Some("13.0"), "{table}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn properties_of_frequencies_need_the_operation_and_give_their_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trainer/fixtures/transformer_div");
+    let expected: Value = serde_json::from_str(&std::fs::read_to_string(case.join("expected.json")).unwrap()).unwrap();
+    let measure = |arguments: &[&str]| {
+        let mut measure = command(dir.path(), &["measure", "--json", "-"]);
+        for name in ["weights", "data"] {
+            measure
+                .arg(format!("--{name}"))
+                .arg(case.join(format!("{name}.safetensors")));
+        }
+        measure.args(arguments).output().unwrap()
+    };
+    let names = ["restricted_loss:1,3", "fourier:1"];
+    let ask = ["--property", names[0], "--property", names[1]];
+    let output = measure(&[&ask[..], &["--op", "div", "--p", "7"]].concat());
+    expect(&output, 0);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let all: Vec<String> = serde_json::from_value(expected["names"].clone()).unwrap();
+    for (place, name) in names.iter().enumerate() {
+        let of = all.iter().position(|x| x == name).unwrap();
+        let value = expected["values"][of].as_f64().unwrap();
+        close(
+            &[found["ntcov"]["values"][place].as_f64().unwrap()],
+            &[value],
+            1e-10,
+            name,
+        );
+    }
+    for (arguments, said) in [
+        (
+            &ask[..],
+            "--property restricted_loss:1,3: is about the frequencies of an operation, expected --op and --p",
+        ),
+        (
+            &[&ask[..], &["--op", "div", "--p", "9"]].concat()[..],
+            "products modulo 9 form no cyclic group",
+        ),
+        (
+            &[&ask[..], &["--op", "add", "--p", "7"]].concat()[..],
+            "examples hold 42 of all 49 pairs, expected each once",
+        ),
+        (
+            &["--property", "mean_log_odds_test"][..],
+            "measure knows no splits, expected mean_log_odds_train",
+        ),
+    ] {
+        let output = measure(arguments);
+        expect(&output, 2);
+        assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
+    }
+}

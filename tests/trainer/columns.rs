@@ -143,6 +143,7 @@ fn request(experiment: &Experiment) -> Request {
         precision: Precision::F64,
         loss: experiment.config.loss.kind,
         properties: Vec::new(),
+        group: None,
         spectrum: true,
         gram: false,
     }

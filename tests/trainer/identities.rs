@@ -218,6 +218,7 @@ fn gradients_may_all_be_zero() {
                 precision,
                 loss: LossKind::Mse,
                 properties: Vec::new(),
+                group: None,
                 spectrum,
                 gram: spectrum,
             };

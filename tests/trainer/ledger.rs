@@ -98,6 +98,7 @@ fn measured(experiment: &Experiment, examples: &Examples, weights: &[f64]) -> Me
         precision: Precision::F64,
         loss: LossKind::CrossEntropy,
         properties: Vec::new(),
+        group: None,
         spectrum: false,
         gram: false,
     };

@@ -4,6 +4,7 @@
 
 mod alike;
 mod columns;
+mod frequencies;
 mod identities;
 mod ledger;
 mod networks;

@@ -30,6 +30,7 @@ impl Setting {
             precision: Precision::F64,
             loss: self.loss,
             properties: Vec::new(),
+            group: None,
             spectrum: true,
             gram: true,
         }

@@ -66,6 +66,8 @@ shaders! {
     AttentionBackward "attention_backward" |p, _| product(p, &[0, 3]).div_ceil(64);
     Loss "loss" |p, _| p[0].into();
     Property "property" |p, _| p[0].into();
+    ReadOut "read_out" |p, _| p[0].into();
+    ScaledProduct "scaled_product" |p, _| p[0].into();
     WeightGradient "weight_gradient" |p, _| tiles(p[2], p[3], 32);
     EmbedBackward "embed_backward" |p, _| u64::from(p[6]) * u64::from(p[2].div_ceil(64));
     ColumnSums "column_sums" |p, _| product(p, &[1, 2]).div_ceil(64);

@@ -29,6 +29,30 @@ contracts! {
         items: |p| p[0].into(),
         flops: |p| 6 * product(p, &[0, 1]),
     }
+    /// Value of a linear read-out of every sample's logits, with the row of coefficients that `rows` names; with GRADIENT
+    /// the scaled cotangent of its logits, which is that row.
+    READ_OUT = "read_out" {
+        bindings: [
+            read("logits", Real), read("rows", Word), read("coefficients", Real), write("value", Real),
+            when(write("cotangent", Real), "GRADIENT"), when(write("exponent", Word), "GRADIENT"),
+        ],
+        params: [n, classes],
+        constants: [flag("GRADIENT")],
+        items: |p| p[0].into(),
+        flops: |p| 2 * product(p, &[0, 1]),
+    }
+    /// out `[m, n]` = matrix `[m, k]` x `[k, n]`, where row j of x stands for 2^-`exponent[j]` times what it holds; row i of
+    /// out is scaled by 2^`out_exponent[i]` into [1/2, 1).
+    SCALED_PRODUCT = "scaled_product" {
+        bindings: [
+            read("matrix", Real), read("x", Real), read("exponent", Word), write("out", Real),
+            write("out_exponent", Word),
+        ],
+        params: [m, k, n],
+        constants: [],
+        items: |p| p[0].into(),
+        flops: |p| 2 * product(p, &[0, 1, 2]),
+    }
     /// Sum of losses / total and hits / total: out `[2]`; with ACCUMULATE added to what is there.
     LOSS_MEAN = "loss_mean" {
         bindings: [read("loss", Real), read("hit", Word), update("out", Wide)],

@@ -85,6 +85,8 @@ kernels! {
     AttentionBackward = passes::ATTENTION_BACKWARD,
     Loss = losses::LOSS,
     Property = losses::PROPERTY,
+    ReadOut = losses::READ_OUT,
+    ScaledProduct = losses::SCALED_PRODUCT,
     LossMean = losses::LOSS_MEAN,
     Difference = losses::DIFFERENCE,
     HalfNormChange = losses::HALF_NORM_CHANGE,

@@ -14,6 +14,7 @@ mod norm;
 mod optimizer;
 mod pressures;
 mod ranks;
+mod read_outs;
 mod reductions;
 mod shaping;
 mod sites;
@@ -46,6 +47,8 @@ pub fn of(kernel: Kernel) -> Vec<Case> {
         Kernel::AttentionBackward => attention::attention_backward(),
         Kernel::Loss => loss::loss(),
         Kernel::Property => loss::property(),
+        Kernel::ReadOut => read_outs::read_out(),
+        Kernel::ScaledProduct => read_outs::scaled_product(),
         Kernel::WeightGradient => gradients::weight_gradient(),
         Kernel::EmbedBackward => embed::embed_backward(),
         Kernel::ColumnSums => gradients::column_sums(),
@@ -114,7 +117,8 @@ conformance! {
     control Control, batch_indices BatchIndices, gather_words GatherWords, gather_reals GatherReals, embed Embed,
     matmul Matmul, add Add, activation Activation, activation_backward ActivationBackward, layer_norm LayerNorm,
     layer_norm_backward LayerNormBackward, layer_norm_samples LayerNormSamples, attention Attention,
-    attention_backward AttentionBackward, loss Loss, property Property, weight_gradient WeightGradient,
+    attention_backward AttentionBackward, loss Loss, property Property, read_out ReadOut,
+    scaled_product ScaledProduct, weight_gradient WeightGradient,
     embed_backward EmbedBackward, column_sums ColumnSums, loss_mean LossMean, dot Dot, sum_rows SumRows,
     optimizer Optimizer, update_statistics UpdateStatistics, sample_norms SampleNorms,
     batch_statistics BatchStatistics, materialise Materialise, gram_tile GramTile, gram_stream GramStream,

@@ -1,13 +1,23 @@
 //! Properties of the network: their gradients before the update, their values after it, ntcov, and the ledger.
 
+mod passes;
+mod reading;
+mod restricted;
+mod setting;
+
 use super::reduce;
-use crate::config::{LossKind, Property, Split};
-use crate::data::{Samples, Source, bands};
-use crate::loss::{Cotangent, losses};
-use crate::model::{Batch, Forward, Network};
+use crate::config::{LossKind, Property};
+use crate::data::Samples;
+use crate::error::Result;
+use crate::loss::Cotangent;
+use crate::model::Network;
 use crate::optimizer::Update;
 use crate::plan::layout::{LEDGER_WIDTH, UPDATE_PARTS};
 use crate::plan::{Arena, Kernel, PlanBuilder, View, call};
+use passes::Pass;
+use restricted::Restriction;
+
+pub use setting::Setting;
 
 /// The properties of a plan and the passes that evaluate them.
 #[derive(Debug)]
@@ -15,10 +25,12 @@ pub struct Properties {
     list: Vec<Property>,
     kind: LossKind,
     passes: Vec<Pass>,
+    /// Restricted losses with the places of their properties.
+    restricted: Vec<(usize, Restriction)>,
     /// The step's gradient, then one row per property: `[1 + K, P]`.
     pub gradients: View,
-    /// `[K]`
-    values: View,
+    /// Values before the update: `[K]`
+    pub values: View,
     /// `[K]`
     changes: View,
     /// `[K K + 4 K]`: ntcov, then the parts of the coming update.
@@ -26,80 +38,31 @@ pub struct Properties {
     ledger: View,
 }
 
-/// Samples that one forward pass serves, and the properties read off it.
-#[derive(Debug)]
-struct Pass {
-    batch: Batch,
-    readings: Vec<Reading>,
-}
-
-#[derive(Debug)]
-struct Reading {
-    property: usize,
-    /// Samples whose mean the property is.
-    total: usize,
-    /// Whether another pass has begun the property's sums.
-    accumulate: bool,
-    before: View,
-    after: View,
-}
-
 impl Properties {
-    /// Buffers and samples of the properties; the splits have so many samples.
+    /// Buffers and samples of the properties.
+    ///
+    /// # Errors
+    /// If a file with coefficients cannot be used, or a property needs the group of an operation that has none.
     pub fn new(
         builder: &mut PlanBuilder,
         samples: &mut Samples,
         net: &Network,
-        kind: LossKind,
+        setting: &Setting<'_>,
         list: &[Property],
-        [n_train, n_test]: [usize; 2],
-    ) -> Self {
+    ) -> Result<Self> {
         let k = list.len();
-        let mut passes: Vec<(Source, std::ops::Range<usize>, Pass)> = Vec::new();
-        for (place, property) in list.iter().enumerate() {
-            let (split, rows): (Split, Vec<_>) = match *property {
-                Property::HalfNorm2 => continue,
-                Property::Logit { split, index, .. }
-                | Property::Prob { split, index, .. }
-                | Property::LogOdds { split, index } => (split, std::iter::once(index..index + 1).collect()),
-                Property::MeanLogOdds { split } => (split, whole(split, n_train, n_test)),
-                Property::TrainLoss | Property::Loss => (Split::Train, whole(Split::Train, n_train, n_test)),
-                Property::TestLoss => (Split::Test, whole(Split::Test, n_train, n_test)),
-            };
-            let source = match split {
-                Split::Train => Source::Train,
-                Split::Test => Source::Test,
-            };
-            let total = rows.iter().map(ExactSizeIterator::len).sum();
-            for (band, rows) in rows.into_iter().enumerate() {
-                let mut value = |name| builder.buffer(Arena::Values, format!("{property}.{name}"), &[rows.len()]);
-                let reading = Reading {
-                    property: place,
-                    total,
-                    accumulate: band > 0,
-                    before: value("before"),
-                    after: value("after"),
-                };
-                match passes.iter_mut().find(|(s, r, _)| *s == source && *r == rows) {
-                    Some((_, _, pass)) => pass.readings.push(reading),
-                    None => {
-                        let batch = samples.batch(builder, &net.shape, source, rows.clone());
-                        let readings = vec![reading];
-                        passes.push((source, rows, Pass { batch, readings }));
-                    }
-                }
-            }
-        }
-        Self {
+        let (passes, restricted) = passes::new(builder, samples, net, setting, list)?;
+        Ok(Self {
             list: list.to_vec(),
-            kind,
-            passes: passes.into_iter().map(|(_, _, pass)| pass).collect(),
+            kind: setting.loss,
+            passes,
+            restricted,
             gradients: builder.buffer(Arena::Gradients, "gradients", &[1 + k, net.layout.len]),
             values: builder.buffer(Arena::Scalars, "property_values", &[k]),
             changes: builder.buffer(Arena::Scalars, "property_changes", &[k]),
             products: builder.buffer(Arena::Scalars, "property_products", &[k * k + UPDATE_PARTS * k]),
             ledger: builder.buffer(Arena::Sums, "ledger", &[k, LEDGER_WIDTH]),
-        }
+        })
     }
 
     /// Whether there is nothing to do.
@@ -117,26 +80,31 @@ impl Properties {
     pub fn before(&self, builder: &mut PlanBuilder, net: &Network, update: &Update, deviates: bool) {
         let p = net.layout.len;
         let gradient = |place: usize| self.gradients.part((1 + place) * p, p);
-        for pass in &self.passes {
+        self.restricted_before(builder, net);
+        for (number, pass) in self.passes.iter().enumerate() {
             builder.scope();
             let forward = net.forward(builder, pass.batch);
+            let n = pass.batch.n;
             for reading in &pass.readings {
-                let n = pass.batch.n;
                 let cotangent = Cotangent::new(builder, n, net.shape.classes());
-                self.read(builder, reading, &forward, reading.before, Some(cotangent));
+                let label = self.list[reading.property].to_string();
+                reading
+                    .read
+                    .add(builder, label, self.kind, &forward, reading.before, Some(cotangent));
                 let sites = net.backward(builder, &forward, cotangent.logits);
                 let place = reading.property;
                 let (total, more) = (reading.total, reading.accumulate);
                 net.gradient(builder, &sites, cotangent.exponent, gradient(place), total, more);
-                builder.op(
-                    format!("{}.value", self.list[place]),
-                    vec![call(
-                        Kernel::Difference,
-                        &[("ACCUMULATE", u32::from(more))],
-                        &[reading.before, self.values.part(place, 1)],
-                        &[n, total],
-                    )],
-                );
+                self.value(builder, place, reading.before, total, more);
+            }
+            let Some([elements, _]) = pass.elements else { continue };
+            for (place, restriction) in &self.restricted {
+                let cotangent = Cotangent::new(builder, n, net.shape.classes());
+                restriction.cotangent(builder, self.kind, elements, cotangent);
+                let sites = net.backward(builder, &forward, cotangent.logits);
+                let more = self.passes[..number].iter().any(|pass| pass.elements.is_some());
+                let total = restriction.pairs();
+                net.gradient(builder, &sites, cotangent.exponent, gradient(*place), total, more);
             }
         }
         builder.scope();
@@ -193,17 +161,27 @@ impl Properties {
             builder.scope();
             let forward = net.forward(builder, pass.batch);
             for reading in &pass.readings {
-                self.read(builder, reading, &forward, reading.after, None);
-                builder.op(
-                    format!("{}.change", self.list[reading.property]),
-                    vec![call(
-                        Kernel::Difference,
-                        &[("BEFORE", 1), ("ACCUMULATE", u32::from(reading.accumulate))],
-                        &[reading.before, reading.after, self.changes.part(reading.property, 1)],
-                        &[pass.batch.n, reading.total],
-                    )],
+                let label = self.list[reading.property].to_string();
+                reading
+                    .read
+                    .add(builder, label, self.kind, &forward, reading.after, None);
+                let (before, after) = (reading.before, reading.after);
+                self.change(
+                    builder,
+                    reading.property,
+                    before,
+                    after,
+                    reading.total,
+                    reading.accumulate,
                 );
             }
+            self.collect(builder, pass, forward.logits);
+        }
+        for (place, restriction) in &self.restricted {
+            builder.scope();
+            restriction.losses(builder, self.kind, restriction.after, true, None);
+            let (before, after) = (restriction.before, restriction.after);
+            self.change(builder, *place, before, after, before.len(), false);
         }
         builder.scope();
         let p = net.layout.len;
@@ -246,47 +224,53 @@ impl Properties {
         );
     }
 
-    /// Adds the property's values at the samples of a pass.
-    fn read(
-        &self,
-        builder: &mut PlanBuilder,
-        reading: &Reading,
-        forward: &Forward,
-        out: View,
-        cotangent: Option<Cotangent>,
-    ) {
-        let property = self.list[reading.property];
-        let (code, class) = match property {
-            Property::Logit { class, .. } => (0, class),
-            Property::Prob { class, .. } => (1, class),
-            Property::LogOdds { .. } | Property::MeanLogOdds { .. } => (2, 0),
-            Property::TrainLoss | Property::TestLoss | Property::Loss | Property::HalfNorm2 => {
-                losses(builder, self.kind, forward, out, cotangent);
-                return;
-            }
-        };
-        let n = forward.batch.n;
-        let mut bindings = vec![forward.logits, forward.batch.labels, out];
-        if let Some(cotangent) = cotangent {
-            bindings.extend([cotangent.logits, cotangent.exponent]);
+    /// Adds the restricted logits, which are made of those of all samples, and their losses.
+    fn restricted_before(&self, builder: &mut PlanBuilder, net: &Network) {
+        for pass in self.passes.iter().filter(|pass| pass.elements.is_some()) {
+            builder.scope();
+            let forward = net.forward(builder, pass.batch);
+            self.collect(builder, pass, forward.logits);
         }
+        for (place, restriction) in &self.restricted {
+            builder.scope();
+            restriction.losses(builder, self.kind, restriction.before, true, None);
+            self.value(builder, *place, restriction.before, restriction.before.len(), false);
+        }
+    }
+
+    /// Adds a pass's logits to the sums of the restricted losses.
+    fn collect(&self, builder: &mut PlanBuilder, pass: &Pass, logits: View) {
+        let Some(elements) = pass.elements else { return };
+        let first = self.passes.iter().find(|pass| pass.elements.is_some());
+        let more = first.is_some_and(|first| !std::ptr::eq(first, pass));
+        for (_, restriction) in &self.restricted {
+            restriction.collect(builder, logits, elements, more);
+        }
+    }
+
+    /// Adds the value of a property from its values at the samples of a pass.
+    fn value(&self, builder: &mut PlanBuilder, place: usize, at: View, total: usize, more: bool) {
         builder.op(
-            property.to_string(),
+            format!("{}.value", self.list[place]),
             vec![call(
-                Kernel::Property,
-                &[("PROPERTY", code), ("GRADIENT", u32::from(cotangent.is_some()))],
-                &bindings,
-                &[n, forward.logits.len() / n, class],
+                Kernel::Difference,
+                &[("ACCUMULATE", u32::from(more))],
+                &[at, self.values.part(place, 1)],
+                &[at.len(), total],
             )],
         );
     }
-}
 
-/// All samples of a split, in bands.
-fn whole(split: Split, n_train: usize, n_test: usize) -> Vec<std::ops::Range<usize>> {
-    bands(match split {
-        Split::Train => n_train,
-        Split::Test => n_test,
-    })
-    .collect()
+    /// The same of its change.
+    fn change(&self, builder: &mut PlanBuilder, place: usize, before: View, after: View, total: usize, more: bool) {
+        builder.op(
+            format!("{}.change", self.list[place]),
+            vec![call(
+                Kernel::Difference,
+                &[("BEFORE", 1), ("ACCUMULATE", u32::from(more))],
+                &[before, after, self.changes.part(place, 1)],
+                &[after.len(), total],
+            )],
+        );
+    }
 }
