@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::backend::Precision;
-use crate::config::{LossKind, TaskOp};
+use crate::config::{LossKind, Split, TaskOp};
 use crate::model::Activation;
 
 /// Measures, while a network trains, how the gradients of its single samples relate to each other.
@@ -39,7 +39,7 @@ pub(super) enum Command {
     Measure(MeasureArgs),
     /// Measure captured activations and cotangents of any network
     Gram(GramArgs),
-    /// Write weights as another program reads them
+    /// Write weights as another program reads them, or the examples of a run
     Export(ExportArgs),
     /// Write report.html of a run directory anew
     Report(ReportArgs),
@@ -177,15 +177,24 @@ const EXPORT_EXAMPLES: &str = "\
 Examples:
   gmatrix export --transformer-lens runs/nanda-0 --out W.safetensors
   gmatrix export --transformer-lens W.safetensors --out L.safetensors
+  gmatrix export --examples runs/nanda-0 --split train --out D.safetensors
 
-HookedTransformer.load_state_dict(safetensors.torch.load_file(FILE)) then loads it.";
+HookedTransformer.load_state_dict(safetensors.torch.load_file(FILE)) then loads the weights;
+gmatrix measure --data FILE takes the examples.";
 
 #[derive(Debug, Args)]
-#[command(after_help = EXPORT_EXAMPLES)]
+#[command(after_help = EXPORT_EXAMPLES, group = ArgGroup::new("what").required(true))]
 pub(super) struct ExportArgs {
     /// Run directory, of which the newest checkpoint is taken, or weights of a transformer
-    #[arg(long, value_name = "RUN|W.safetensors")]
-    pub transformer_lens: PathBuf,
+    #[arg(long, value_name = "RUN|W.safetensors", group = "what")]
+    pub transformer_lens: Option<PathBuf>,
+    /// Run directory or configuration, of which the examples are taken: tokens or inputs, labels, rows of the table, and
+    /// which labels are noise
+    #[arg(long, value_name = "RUN|CONFIG.toml", group = "what")]
+    pub examples: Option<PathBuf>,
+    /// Which examples; all of them, those that are trained on first
+    #[arg(long, value_enum, default_value_t, conflicts_with = "transformer_lens")]
+    pub split: SplitArg,
     /// File to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -257,6 +266,25 @@ impl PrecisionArg {
         match self {
             Self::F32 => Precision::F32,
             Self::F64 => Precision::F64,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum SplitArg {
+    #[default]
+    All,
+    Train,
+    Test,
+}
+
+impl SplitArg {
+    /// The split it names; none for both.
+    pub fn split(self) -> Option<Split> {
+        match self {
+            Self::All => None,
+            Self::Train => Some(Split::Train),
+            Self::Test => Some(Split::Test),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::model::{Layout, ModelShape};
 use crate::plan::{Capabilities, Plan, lower};
 use crate::record::{NamedTensor, Run, TensorSet, newest_weights};
 use crate::sites::{self, Sites};
-use crate::task::{Cyclic, Examples};
+use crate::task::{Cyclic, Examples, Task};
 use crate::trainer::{Experiment, RecordedRun, Trainer};
 
 /// A device that can compute.
@@ -269,13 +269,23 @@ fn gram_file(n: usize, gram: &[f64]) -> TensorSet {
     }
 }
 
+/// Writes the examples of a run or configuration.
+pub(super) fn export_examples(source: &Path, args: &ExportArgs) -> Result<()> {
+    let config = if source.is_dir() {
+        Config::from_file(&source.join("config.toml"))?
+    } else {
+        Config::from_file(source)?
+    };
+    let task = Task::new(&config.task, &config.model)?;
+    task.tensors(args.split.split()).write(&args.out)
+}
+
 /// Writes weights so that TransformerLens loads them strictly.
-pub(super) fn export(args: &ExportArgs) -> Result<()> {
-    let source = &args.transformer_lens;
+pub(super) fn export_weights(source: &Path, args: &ExportArgs) -> Result<()> {
     let weights = if source.is_dir() {
         newest_weights(source)?
     } else {
-        source.clone()
+        source.to_path_buf()
     };
     let overrides = Overrides {
         activation: args.activation.map(|activation| activation.activation()),

@@ -2,6 +2,7 @@
 
 mod cyclic;
 mod examples;
+mod file;
 mod images;
 mod labels;
 mod pairs;

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use gmatrix::record::TensorSet;
+use gmatrix::record::{TensorSet, read_metrics};
 use serde_json::Value;
 
-use super::{command, expect, text};
+use super::{TINY, command, expect, text, train};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
@@ -202,4 +202,60 @@ fn properties_of_frequencies_need_the_operation_and_give_their_values() {
         expect(&output, 2);
         assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
     }
+}
+
+#[test]
+fn the_examples_of_a_run_can_be_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    let noise = [
+        "task.label_noise=0.2",
+        "train.steps=21",
+        "stats.decompose_every=1",
+        "stats.properties=[\"restricted_loss\"]",
+    ];
+    expect(&train(dir.path(), "run", &[&TINY, &noise], &[]).output().unwrap(), 0);
+    for (split, n, wrong) in [("train", 29, 5), ("test", 20, 0), ("all", 49, 5)] {
+        let export = [
+            "export",
+            "--examples",
+            "run",
+            "--split",
+            split,
+            "--out",
+            "d.safetensors",
+        ];
+        expect(&command(dir.path(), &export).output().unwrap(), 0);
+        let file = TensorSet::read(&dir.path().join("d.safetensors")).unwrap();
+        let words = |name: &str| file.get(name).unwrap().elements::<u32>().unwrap();
+        let noisy = file.get("noisy").unwrap().elements::<u8>().unwrap();
+        let (tokens, rows, labels) = (words("tokens"), words("rows"), words("labels"));
+        assert_eq!((labels.len(), noisy.iter().filter(|x| **x == 1).count()), (n, wrong));
+        for (i, pair) in tokens.chunks_exact(3).enumerate() {
+            assert_eq!(rows[i], 7 * pair[0] + pair[1]);
+            assert_eq!(labels[i] != (pair[0] + pair[1]) % 7, noisy[i] == 1);
+        }
+    }
+    let measured = |weights: &str| {
+        let mut measure = command(dir.path(), &["measure", "--data", "d.safetensors", "--json", "-"]);
+        measure.args([
+            "--weights",
+            weights,
+            "--op",
+            "add",
+            "--p",
+            "7",
+            "--property",
+            "restricted_loss",
+        ]);
+        let output = measure.output().unwrap();
+        expect(&output, 0);
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        found["ntcov"]["values"][0].as_f64().unwrap()
+    };
+    // The run's own value, in f32, at the step of a checkpoint.
+    let metrics = read_metrics(&dir.path().join("run")).unwrap();
+    let mut values = metrics.measured("value.restricted_loss");
+    let (_, inside) = values.find(|(step, _)| *step == 20).unwrap();
+    let value = measured("run/checkpoints/step-00000020.safetensors");
+    close(&[inside], &[value], 1e-5, "restricted loss");
 }
