@@ -353,7 +353,7 @@ fn wgpu_agrees() {
         .unwrap();
         println!("{}", case.name);
         gram_holds(&case, &found, Precision::F32, 1e-5);
-        // Squares of gradients of 1e-20 and less are beyond the range of pairs of f32.
+        // Products of gradients of 1e-20 and less are beyond the range of pairs of f32.
         let beyond = [
             "gradient_norm",
             "coherence",
@@ -361,9 +361,11 @@ fn wgpu_agrees() {
             "noise_trace",
             "noise_g2",
         ];
-        let late = case.name.ends_with("_late");
-        scalars_hold(&case, &found, Precision::F32, 1e-4, |key| late && beyond.contains(&key));
-        ntcov_holds(&case, &found, Precision::F32, 1e-5);
+        let tiny = case.number("gradient_norm").unwrap() < 1e-14;
+        scalars_hold(&case, &found, Precision::F32, 1e-4, |key| tiny && beyond.contains(&key));
+        if !tiny {
+            ntcov_holds(&case, &found, Precision::F32, 1e-5);
+        }
     }
 }
 

@@ -1,11 +1,20 @@
-//! Every WGSL kernel against the CPU in f64, on whatever adapter there is (Mesa's lavapipe will do).
-//!
-//! Two run slots hold the same plan: slot 0 is due; slot 1 is not, is full of NaN, and must come out as it went in.
-//! Every buffer that is only written holds NaN before, and every buffer has a neighbour that must not change.
-#![cfg(feature = "wgpu")]
+//! Whole runs on wgpu, on whatever adapter there is (Mesa's lavapipe will do). Its kernels are tested in `tests/kernels`.
+#![cfg(all(feature = "wgpu", feature = "record"))]
 
-mod cases;
-mod passes;
-mod statistics;
-#[cfg(feature = "record")]
 mod training;
+
+/// Whether there is an adapter. Where there is none the test says so and passes, unless `GMATRIX_REQUIRE` asks for wgpu.
+fn supported() -> bool {
+    match gmatrix::backend::wgpu::probe() {
+        Ok(_) => true,
+        Err(reason) => {
+            let required = std::env::var("GMATRIX_REQUIRE").unwrap_or_default();
+            assert!(
+                !required.split(',').any(|r| r.trim() == "wgpu"),
+                "wgpu is required: {reason}"
+            );
+            println!("Unsupported: {reason}");
+            false
+        }
+    }
+}

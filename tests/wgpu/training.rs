@@ -9,7 +9,7 @@ use gmatrix::record::{EndReason, MetricsRow};
 use gmatrix::trainer::{Experiment, Trainer};
 use std::sync::Arc;
 
-use super::cases::supported;
+use super::supported;
 
 fn experiment(settings: &[&str]) -> Experiment {
     let small = [
