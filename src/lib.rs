@@ -119,6 +119,7 @@ pub mod stats;
 pub mod task;
 mod tensor_file;
 pub mod tensors;
+pub mod theory;
 pub mod trainer;
 
 pub use error::{Error, ErrorKind, Result};

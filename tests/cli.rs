@@ -209,7 +209,7 @@ fn a_finished_run_is_left_alone() {
 fn help_teaches_every_flag() {
     let (code, out, _) = told(&["--help"]);
     assert_eq!(code, 0);
-    for command in ["devices", "train", "measure", "report", "completions"] {
+    for command in ["devices", "train", "measure", "report", "theory", "completions"] {
         assert!(out.contains(command), "{out}");
     }
     let (_, out, _) = told(&["train", "--help"]);
@@ -279,4 +279,20 @@ fn a_closed_pipe_is_no_failure() {
         (Some(0), true),
         "{output:?}"
     );
+}
+
+#[test]
+fn theory_prints_a_table_or_json() {
+    let (code, table, errors) = told(&["theory"]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    assert!(table.starts_with("claim"), "{table}");
+    for verdict in ["HOLDS", "FAILS"] {
+        assert!(table.contains(verdict), "{table}");
+    }
+    let (code, json, _) = told(&["theory", "--json", "--seed", "0"]);
+    assert_eq!(code, 0);
+    let claims: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(claims.as_array().unwrap().len(), 7);
+    assert_eq!(claims[3]["holds"], false);
+    assert_eq!(claims[0]["checks"][0]["met"], true);
 }

@@ -43,12 +43,24 @@ pub(super) enum Command {
     Export(ExportArgs),
     /// Write report.html of a run directory anew
     Report(ReportArgs),
+    /// Try what is said about ntcov and Price's equation on small networks
+    Theory(TheoryArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct DevicesArgs {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TheoryArgs {
+    /// Seed of networks and draws
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,

@@ -11,6 +11,7 @@ mod measure;
 mod output;
 mod progress;
 mod report;
+mod theory;
 mod train;
 
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Gram(args) => gram::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Theory(args) => theory::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     result.unwrap_or_else(|e| {
