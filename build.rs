@@ -1,40 +1,48 @@
-//! One name, several artefacts: every kernel of the contract table has a CPU version, and every shader file belongs to
-//! a kernel and is listed in the manifest of its backend. Text work only: no GPU, no network, no dependencies.
+//! One name, several artefacts: every kernel of the contract table has a CPU version, and every shader and CUDA file
+//! belongs to a kernel and is listed in the manifest of its backend. Text work only: no GPU, no network, no dependencies.
 
 use std::collections::BTreeSet;
 use std::{fs, process};
 
 const CONTRACTS: &str = "src/plan/kernel";
 const CPU: &str = "src/backend/cpu/kernels";
-const SHADERS: &str = "shaders";
-const MANIFEST: &str = "src/backend/wgpu/manifest.rs";
+/// Where a backend's sources are, their ending, and which file lists them.
+const SOURCES: [[&str; 3]; 2] = [
+    ["shaders", "wgsl", "src/backend/wgpu/manifest.rs"],
+    ["kernels", "cu", "src/backend/cuda/manifest.rs"],
+];
 
 fn main() {
-    for path in ["build.rs", CONTRACTS, CPU, SHADERS, MANIFEST] {
+    for path in ["build.rs", CONTRACTS, CPU] {
         println!("cargo:rerun-if-changed={path}");
+    }
+    for [directory, _, manifest] in SOURCES {
+        println!("cargo:rerun-if-changed={directory}\ncargo:rerun-if-changed={manifest}");
     }
     let kernels: BTreeSet<String> = stems(CONTRACTS, "rs")
         .iter()
         .flat_map(|area| names(&format!("{CONTRACTS}/{area}.rs"), " = \"", "\" {"))
         .collect();
-    // Its lines read: Variant "name" |parameters| groups;
-    let shaders = names(MANIFEST, " \"", "\" |");
-    let files = stems(SHADERS, "wgsl");
     let cpu = stems(CPU, "rs");
     let mut errors = Vec::new();
     let mut missing = |names: &BTreeSet<String>, from: &BTreeSet<String>, say: &dyn Fn(&str) -> String| {
         errors.extend(names.difference(from).map(|name| say(name)));
     };
     missing(&kernels, &cpu, &|k| format!("kernel {k} has no {CPU}/{k}.rs"));
-    missing(&files, &kernels, &|k| {
-        format!("{SHADERS}/{k}.wgsl is no kernel of {CONTRACTS}")
-    });
-    missing(&files, &shaders, &|k| {
-        format!("{SHADERS}/{k}.wgsl is not listed in {MANIFEST}")
-    });
-    missing(&shaders, &files, &|k| {
-        format!("{MANIFEST} lists {k}, but there is no {SHADERS}/{k}.wgsl")
-    });
+    for [directory, ending, manifest] in SOURCES {
+        // Lines of a manifest read: Variant … "name" |parameters| groups;
+        let listed = names(manifest, " \"", "\" |");
+        let files = stems(directory, ending);
+        missing(&files, &kernels, &|k| {
+            format!("{directory}/{k}.{ending} is no kernel of {CONTRACTS}")
+        });
+        missing(&files, &listed, &|k| {
+            format!("{directory}/{k}.{ending} is not listed in {manifest}")
+        });
+        missing(&listed, &files, &|k| {
+            format!("{manifest} lists {k}, but there is no {directory}/{k}.{ending}")
+        });
+    }
     if kernels.is_empty() {
         errors.push(format!("no kernel was found in {CONTRACTS}: has its form changed?"));
     }

@@ -1,6 +1,7 @@
 //! Backends: executors of launches. A backend allocates once, prepares each specialisation once, then only launches.
 
 pub mod cpu;
+pub mod cuda;
 pub mod profile;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;

@@ -13,6 +13,8 @@ use gmatrix::backend::{Executor, Precision};
 use gmatrix::plan::PlanBuilder;
 use gmatrix::plan::{Capabilities, Kernel, Plan};
 
+use crate::cuda_host;
+
 /// An executor in one precision.
 #[derive(Clone, Copy)]
 pub struct Backend {
@@ -22,9 +24,11 @@ pub struct Backend {
     pub make: fn(Arc<Plan>, usize) -> Result<Box<dyn Executor>>,
     /// Distance from 1 to the next wide number, or what a kernel that has reason to use fewer digits keeps of them.
     pub wide_epsilon: fn(Kernel) -> f64,
+    /// Why a kernel is missing, where that is known: then it may be, even if the backend is required.
+    pub absent: fn(Kernel) -> Option<&'static str>,
 }
 
-/// The CPU in both precisions.
+/// The CPU, and CUDA's kernels on it, in both precisions. Without a C++ compiler, the latter's `capabilities` says so.
 pub const BACKENDS: &[Backend] = &[
     Backend {
         name: "cpu",
@@ -32,6 +36,7 @@ pub const BACKENDS: &[Backend] = &[
         capabilities: cpu_capabilities,
         make: cpu::<f32>,
         wide_epsilon: double,
+        absent: |_| None,
     },
     Backend {
         name: "cpu",
@@ -39,6 +44,23 @@ pub const BACKENDS: &[Backend] = &[
         capabilities: cpu_capabilities,
         make: cpu::<f64>,
         wide_epsilon: double,
+        absent: |_| None,
+    },
+    Backend {
+        name: "cuda-host",
+        precision: Precision::F32,
+        capabilities: cuda_host::capabilities,
+        make: |plan, runs| cuda_host::make(plan, runs, Precision::F32),
+        wide_epsilon: double,
+        absent: cuda_host::absent,
+    },
+    Backend {
+        name: "cuda-host",
+        precision: Precision::F64,
+        capabilities: cuda_host::capabilities,
+        make: |plan, runs| cuda_host::make(plan, runs, Precision::F64),
+        wide_epsilon: double,
+        absent: cuda_host::absent,
     },
 ];
 
@@ -70,6 +92,7 @@ pub const WGPU: Backend = Backend {
     capabilities: || wgpu::probe().map(|_| wgpu::capabilities()),
     make: on_wgpu,
     wide_epsilon: pairs,
+    absent: |_| None,
 };
 
 /// An executor; one more keeps the device with its pipelines alive until the process ends.

@@ -10,6 +10,7 @@ mod backends;
 mod case;
 mod cases;
 mod compare;
+mod cuda_host;
 mod faults;
 mod fill;
 mod grad;

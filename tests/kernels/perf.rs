@@ -12,8 +12,9 @@ use gmatrix::backend::{Executor, Precision, Values};
 use gmatrix::plan::{Arena, BufferId, Element, Kernel, Launch, Op, Plan, Segment, SegmentOps, View, control, lower};
 use gmatrix::random::{Purpose, Stream};
 
-use crate::backends::{BACKENDS, Backend};
+use crate::backends::Backend;
 use crate::nanda;
+use crate::run::backends_with;
 
 /// How long a launch is repeated.
 const ENOUGH: Duration = Duration::from_millis(150);
@@ -33,7 +34,8 @@ struct Entry {
 fn perf() {
     let filter = std::env::var("GMATRIX_FILTER").unwrap_or_default();
     let precision = std::env::var("GMATRIX_PRECISION").unwrap_or_else(|_| "f32".into());
-    for backend in BACKENDS.iter().filter(|b| b.precision.name() == precision) {
+    let all = backends_with(Kernel::ALL, None);
+    for backend in all.iter().filter(|b| b.precision.name() == precision) {
         let entries = measure(backend, &nanda::plan(false), &filter, |_| true);
         table(backend, "one step of preset nanda with the default schedule", &entries);
         let stream = |kernel| matches!(kernel, Kernel::GramStream | Kernel::GramSums | Kernel::RankStatistics);

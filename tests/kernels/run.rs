@@ -47,7 +47,7 @@ pub fn conform(cases: &[Case], on: &[Backend]) {
                 Ok(Status::Unsupported(reason)) => {
                     println!("Unsupported: {} on {}: {reason}", case.title(), backend.title());
                     let require = required.split(',').any(|name| name == backend.name);
-                    if require {
+                    if require && (backend.absent)(case.kernel).is_none() {
                         complaints.push(format!("{} is required: {reason}", backend.title()));
                     }
                 }
@@ -80,7 +80,8 @@ pub fn check(case: &Case, backend: &Backend) -> std::result::Result<Status, Stri
     let alone = match one.install(|| run(case, backend, std::slice::from_ref(&first))) {
         Ok(slots) => slots,
         Err(error) if matches!(error.kind(), ErrorKind::Unsupported(_)) => {
-            return Ok(Status::Unsupported(error.to_string()));
+            let why = (backend.absent)(case.kernel).map_or(String::new(), |why| format!("; it {why}"));
+            return Ok(Status::Unsupported(format!("{error}{why}")));
         }
         Err(error) => return Err(error.to_string()),
     };
@@ -359,14 +360,21 @@ pub fn outputs_of(case: &Case, backend: &Backend, contents: Vec<Values>) -> Resu
 
 /// Backends of this precision that have this kernel; the others are named, not silently left out.
 pub fn backends(kernel: Kernel, precision: Option<Precision>) -> Vec<Backend> {
+    backends_with(&[kernel], precision)
+}
+
+/// Backends of this precision that have all these kernels.
+pub fn backends_with(kernels: &[Kernel], precision: Option<Precision>) -> Vec<Backend> {
     let mut found = Vec::new();
     for backend in BACKENDS.iter().filter(|b| precision.is_none_or(|p| p == b.precision)) {
         match (backend.capabilities)() {
-            Ok(capabilities) if capabilities.kernels.contains(&kernel) => found.push(*backend),
-            Ok(_) => println!("Unsupported: {} has no kernel {}", backend.title(), kernel.name()),
+            Ok(capabilities) => match kernels.iter().find(|kernel| !capabilities.kernels.contains(kernel)) {
+                None => found.push(*backend),
+                Some(kernel) => println!("Unsupported: {} has no kernel {}", backend.title(), kernel.name()),
+            },
             Err(error) => println!("Unsupported: {}: {error}", backend.title()),
         }
     }
-    assert!(!found.is_empty(), "no backend has {}", kernel.name());
+    assert!(!found.is_empty(), "no backend has {kernels:?}");
     found
 }

@@ -22,7 +22,8 @@ fn support() {
                 Ok(Status::Ran(_)) => table += &format!(" {:<14}", "Ran"),
                 Ok(Status::Unsupported(reason)) => {
                     table += &format!(" Unsupported({reason})");
-                    if required.split(',').any(|name| name == backend.name) {
+                    let require = required.split(',').any(|name| name == backend.name);
+                    if require && (backend.absent)(*kernel).is_none() {
                         missing.push(format!("{}: {reason}", backend.title()));
                     }
                 }

@@ -16,7 +16,7 @@ use super::{SMALL_STEP, slope};
 use crate::backends::Backend;
 use crate::case::{numbers, words};
 use crate::fill::Rng;
-use crate::run::backends;
+use crate::run::backends_with;
 
 const TOKENS: usize = 5;
 const CLASSES: usize = 4;
@@ -156,7 +156,7 @@ impl Setup {
 
 /// Compares everything that a network's sites give with differences of its losses.
 fn agree(what: &str, shape: &ModelShape, kind: LossKind, step: f64) {
-    for backend in backends(Kernel::WeightGradient, Some(Precision::F64)) {
+    for backend in backends_with(Kernel::ALL, Some(Precision::F64)) {
         let n = 7;
         let mut setup = Setup::new(&backend, shape, kind, n);
         let found = setup.found();

@@ -1,0 +1,11 @@
+// add — out = input + out.
+//
+// in 0 input [len]   inout 1 out [len]   params len
+
+__device__ void run(const Args& args, u64 group) {
+    const u64 k = group * THREADS + threadIdx.x;
+    if (k >= args.len) {
+        return;
+    }
+    args.out[k] += args.input[k];
+}

@@ -1,0 +1,110 @@
+// common — what every kernel starts with: types, sums over the threads of a block, powers of two, random numbers.
+//
+// A kernel's file holds `run(args, group)` alone; constants, `real`, `Args` and the entry point are generated from its
+// contract. Nothing here needs a header, so that NVRTC alone compiles it. Indices have 64 bits; sums have a fixed shape.
+
+#ifndef ENTRY
+#define ENTRY extern "C" __global__
+// Small loops over registers, which must not become arrays in memory.
+#define UNROLL _Pragma("unroll")
+#endif
+
+typedef unsigned int u32;
+typedef int i32;
+typedef unsigned long long u64;
+typedef double wide;
+
+constexpr u32 WARP = 32;
+constexpr u32 FULL = 0xffffffffu;
+
+__device__ inline wide infinite() { return __longlong_as_double(0x7ff0000000000000ll); }
+__device__ inline wide not_a_number() { return __longlong_as_double(0x7ff8000000000000ll); }
+
+/// Not NaN and not infinite.
+__device__ inline bool is_finite(wide x) { return fabs(x) < infinite(); }
+
+/// 2^-exponent, the exponent as two's complement.
+template <class T> __device__ inline T unscale(u32 exponent) { return T(ldexp(T(1), -i32(exponent))); }
+
+/// Sum over the lanes of a warp, in a tree; every lane gets it, and every lane must call it.
+__device__ inline wide sum_warp(wide value) {
+    for (u32 width = WARP / 2; width > 0; width /= 2) {
+        value += __shfl_xor_sync(FULL, value, width);
+    }
+    return value;
+}
+
+/// What of two numbers a search keeps; NaN loses.
+struct Least {
+    __device__ static wide of(wide a, wide b) { return b < a ? b : a; }
+};
+struct Largest {
+    __device__ static wide of(wide a, wide b) { return b > a ? b : a; }
+};
+
+/// Sum over the threads of a block: trees within warps, then warps ascending. Every thread gets it, and every thread
+/// must call it. `warps` is shared memory of one number per warp.
+__device__ inline wide sum_threads(wide* warps, wide value) {
+    value = sum_warp(value);
+    __syncthreads();
+    if (threadIdx.x % WARP == 0) {
+        warps[threadIdx.x / WARP] = value;
+    }
+    __syncthreads();
+    wide sum = warps[0];
+    for (u32 warp = 1; warp < blockDim.x / WARP; warp++) {
+        sum += warps[warp];
+    }
+    return sum;
+}
+
+/// The least or largest number of a block's threads, in the same shape.
+template <class Kept> __device__ inline wide search_threads(wide* warps, wide value) {
+    for (u32 width = WARP / 2; width > 0; width /= 2) {
+        value = Kept::of(value, __shfl_xor_sync(FULL, value, width));
+    }
+    __syncthreads();
+    if (threadIdx.x % WARP == 0) {
+        warps[threadIdx.x / WARP] = value;
+    }
+    __syncthreads();
+    wide found = warps[0];
+    for (u32 warp = 1; warp < blockDim.x / WARP; warp++) {
+        found = Kept::of(found, warps[warp]);
+    }
+    return found;
+}
+
+/// The standard normal distribution function.
+__device__ inline wide normal_cdf(wide x) { return 0.5 * erfc(-x * 0.70710678118654752440); }
+
+/// The smallest exponent of the samples for which `alive` holds, 0 if there is none: that of the common scale. Every
+/// thread must call it.
+template <class Alive>
+__device__ inline i32 smallest_exponent(wide* warps, const u32* exponent, u64 n, Alive alive) {
+    wide least = infinite();
+    for (u64 k = threadIdx.x; k < n; k += blockDim.x) {
+        if (alive(k)) {
+            least = Least::of(least, wide(i32(exponent[k])));
+        }
+    }
+    least = search_threads<Least>(warps, least);
+    return least < infinite() ? i32(least) : 0;
+}
+
+/// Four random words: Philox 4x32-10 (Salmon et al. 2011).
+struct Words {
+    u32 word[4];
+};
+
+__device__ inline Words philox(Words counter, u32 key0, u32 key1) {
+    for (u32 round = 0; round < 10; round++) {
+        const u64 first = u64(0xD2511F53u) * counter.word[0];
+        const u64 second = u64(0xCD9E8D57u) * counter.word[2];
+        counter = Words{{u32(second >> 32) ^ counter.word[1] ^ key0, u32(second), u32(first >> 32) ^ counter.word[3] ^ key1,
+                         u32(first)}};
+        key0 += 0x9E3779B9u;
+        key1 += 0xBB67AE85u;
+    }
+    return counter;
+}
