@@ -132,7 +132,7 @@ fn parity(task: &TaskConfig) -> Checked {
 
 /// By trial: moduli are small.
 fn is_prime(n: u32) -> bool {
-    n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| n % d != 0)
+    n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| !n.is_multiple_of(d))
 }
 
 fn model(config: &Config) -> Checked {

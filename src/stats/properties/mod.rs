@@ -14,7 +14,7 @@ use crate::model::Network;
 use crate::optimizer::Update;
 use crate::plan::layout::{LEDGER_WIDTH, UPDATE_PARTS};
 use crate::plan::{Arena, Kernel, PlanBuilder, View, call};
-use passes::Pass;
+use passes::{Pass, Passes};
 use restricted::Restriction;
 
 pub use setting::Setting;
@@ -51,7 +51,7 @@ impl Properties {
         list: &[Property],
     ) -> Result<Self> {
         let k = list.len();
-        let (passes, restricted) = passes::new(builder, samples, net, setting, list)?;
+        let Passes { passes, restricted } = passes::new(builder, samples, net, setting, list)?;
         Ok(Self {
             list: list.to_vec(),
             kind: setting.loss,

@@ -34,16 +34,22 @@ pub(super) struct Reading {
     pub after: View,
 }
 
-/// The passes of properties, each sample in no more passes than need be, and the restricted losses with the places of
-/// their properties.
+/// The passes of properties.
+pub(super) struct Passes {
+    /// Each sample in no more of them than need be.
+    pub passes: Vec<Pass>,
+    /// The restricted losses, each with the place of its property.
+    pub restricted: Vec<(usize, Restriction)>,
+}
 
+/// The passes that a list of properties needs.
 pub(super) fn new(
     builder: &mut PlanBuilder,
     samples: &mut Samples,
     net: &Network,
     setting: &Setting<'_>,
     list: &[Property],
-) -> Result<(Vec<Pass>, Vec<(usize, Restriction)>)> {
+) -> Result<Passes> {
     let classes = net.shape.classes();
     let mut passes: Vec<Pass> = Vec::new();
     let mut restricted = Vec::new();
@@ -90,7 +96,7 @@ pub(super) fn new(
             restricted.push((place, restriction));
         }
     }
-    Ok((passes, restricted))
+    Ok(Passes { passes, restricted })
 }
 
 /// The samples whose logits a property is about, in bands, and what their sum is divided by.
