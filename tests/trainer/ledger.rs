@@ -157,9 +157,12 @@ fn parts_add_up_to_the_change_and_the_ledger_closes() {
     }
 }
 
+/// A way to shape the gradient, with its name.
+type Shape = (&'static str, fn(&mut Config));
+
 #[test]
 fn parts_of_a_shaped_gradient_add_up() {
-    let shapes: [(&str, fn(&mut Config)); 8] = [
+    let shapes: [Shape; 8] = [
         ("clipped", |set| set.optimizer.clip = 0.3.into()),
         ("averaged", |set| set.optimizer.filter = GradientFilter::GrokfastEma),
         ("perpendicular", |set| set.optimizer.perpendicular = Regions::Tensor),

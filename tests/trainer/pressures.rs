@@ -39,7 +39,7 @@ fn the_norm_is_held_at_every_step() {
         let layout = Layout::new(&experiment.shape);
         let parts: Vec<std::ops::Range<usize>> = match regions {
             Regions::Tensor => layout.tensors.iter().map(|t| t.offset..t.offset + t.len()).collect(),
-            _ => vec![0..layout.len],
+            _ => std::iter::once(0..layout.len).collect(),
         };
         let course = course(&experiment, 6);
         for weights in &course[1..] {
