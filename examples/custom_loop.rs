@@ -13,7 +13,7 @@ fn main() -> gmatrix::Result<()> {
         .iter()
         .map(|decay| {
             let mut config: Config = Preset::Quick.config();
-            (config.task.p, config.optimizer.weight_decay) = (31, *decay);
+            (config.task.p, config.optimizer.weight_decay) = (31, (*decay).into());
             Experiment::new(&config)
         })
         .collect::<gmatrix::Result<Vec<_>>>()?;
