@@ -1,6 +1,6 @@
 //! Claim 24: what is improbable grows slowly.
 //!
-//! Under flow on the reward E[r] = f p the log-odds move by ds/dt = f p(1 - p)|grad s|^2, and the time from p0 to 1/2 is about
+//! Under flow on the reward `E[r]` = f p the log-odds move by ds/dt = f p(1 - p)|grad s|^2, and the time from p0 to 1/2 is about
 //! 1/(f p0 |grad s|^2). Under flow on ln p (cross-entropy) ds/dt = (1 - p)|grad s|^2, and the time grows with ln(1/p0) only:
 //! the slow start belongs to the reward, not to ntcov. Adam divides by the size of the gradient and hardly sees it.
 
