@@ -45,7 +45,7 @@ typedef enum {
 } gm_precision;
 
 // Captured activations and cotangents of n samples. The gradient of sample i at a linear site is
-// sum over t of a[i,t] b[i,t]^T, where b is the gradient of the SUM of the samples' losses with respect to the output.
+// sum over t of `a[i,t] b[i,t]^T`, where b is the gradient of the SUM of the samples' losses with respect to the output.
 typedef struct gm_sites gm_sites;
 
 // What was found: scalars under the names of docs/columns.md, and the Gram matrix where it was asked for.
@@ -98,7 +98,7 @@ gm_status gm_sites_linear_f32(gm_sites *sites,
                               size_t d_out,
                               bool bias);
 
-// Adds y = W[id]: ids [n, positions] into a table of so many rows, and b [n, positions, d_out], row-major. rows = 0
+// Adds `y = W[id]`: ids [n, positions] into a table of so many rows, and b [n, positions, d_out], row-major. rows = 0
 // stands for the largest id plus one.
 //
 // # Safety

@@ -7,7 +7,7 @@ use gmatrix::sites::Sites;
 use crate::call::{Status, Stop, array, call, elements, free, give, object, text};
 
 /// Captured activations and cotangents of n samples. The gradient of sample i at a linear site is
-/// sum over t of a[i,t] b[i,t]^T, where b is the gradient of the SUM of the samples' losses with respect to the output.
+/// sum over t of `a[i,t] b[i,t]^T`, where b is the gradient of the SUM of the samples' losses with respect to the output.
 pub struct GmSites(pub(crate) Sites);
 
 /// No sites yet, of n samples. Free with gm_sites_free.
@@ -102,7 +102,7 @@ unsafe fn linear<F: Copy + Into<f64>>(
     Ok(())
 }
 
-/// Adds y = W[id]: ids [n, positions] into a table of so many rows, and b [n, positions, d_out], row-major. rows = 0
+/// Adds `y = W[id]`: ids [n, positions] into a table of so many rows, and b [n, positions, d_out], row-major. rows = 0
 /// stands for the largest id plus one.
 ///
 /// # Safety
