@@ -107,6 +107,8 @@ fn benches(criterion: &mut Criterion) {
         group: None,
         spectrum: false,
         gram: true,
+        grams: Vec::new(),
+        probes: None,
     };
     let shape = &setup.experiment.shape;
     let rows: Vec<u32> = (0..N as u32).collect();

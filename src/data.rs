@@ -18,6 +18,8 @@ pub enum Source {
     Test,
     /// The fixed Gram subset of the training split.
     Gram,
+    /// The Gram subset, and behind it one of the test split.
+    Splits,
 }
 
 /// What fills a buffer: a part of the examples, or numbers that are the same whatever they are.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::backend::{Executor, Make, Precision, Values, cpu_executor};
-use crate::config::{LossKind, OptimizerKind, Property, Split};
+use crate::config::{FurtherGram, LossKind, OptimizerKind, Property, Split};
 use crate::data::{Samples, Source};
 use crate::error::{Error, Result};
 use crate::loss::{Cotangent, losses, means};
@@ -13,7 +13,7 @@ use crate::optimizer::Update;
 use crate::plan::{Arena, BufferId, PlanBuilder, Segment, View, control};
 use crate::stats::gram::{self, EXACT_LIMIT, Output};
 use crate::stats::properties::{Properties, Setting};
-use crate::stats::{columns, per_sample, reduce};
+use crate::stats::{columns, further, per_sample, reduce};
 use crate::task::{Cyclic, Examples};
 
 /// What is asked for.
@@ -32,6 +32,10 @@ pub struct Request {
     pub spectrum: bool,
     /// Whether the Gram matrix is wanted.
     pub gram: bool,
+    /// Gram matrices beside the three forms.
+    pub grams: Vec<FurtherGram>,
+    /// Random probes, at least 2, where spectra are to be estimated and not solved.
+    pub probes: Option<usize>,
 }
 
 /// What was measured.
@@ -85,12 +89,26 @@ pub fn measure_on(
         return Err(Error::shape("the data hold no samples, expected at least 1"));
     }
     check_properties(request, examples, shape.classes())?;
+    if request.grams.contains(&FurtherGram::Preconditioned) {
+        return Err(Error::config(
+            "preconditioned: weights alone have no moments, expected a run with stats.grams",
+        ));
+    }
     let mut builder = PlanBuilder::new();
     let net = Network::new(&mut builder, shape);
     let p = net.layout.len;
     let names: Vec<String> = request.properties.iter().map(ToString::to_string).collect();
     let width = columns::names(&names).len();
-    let scalars = builder.buffer(Arena::Scalars, "scalars", &[control::RATES + width]);
+    let mut further_names = further::names(&request.grams, shape);
+    let further_len = further_names.len();
+    if request.probes.is_some() {
+        further_names.extend(further::error_names(&request.grams, shape));
+    }
+    let scalars = builder.buffer(
+        Arena::Scalars,
+        "scalars",
+        &[control::RATES + width + further_names.len()],
+    );
     let logits = builder.buffer(Arena::Values, "logits.kept", &[n, shape.classes()]);
     let loss = builder.buffer(Arena::Values, "losses", &[n]);
     let mut samples = Samples::default();
@@ -127,12 +145,34 @@ pub fn measure_on(
     reduce::dot(&mut builder, "gradient.square", gradient, gradient, square);
     let norm = per_sample::norms(&mut builder, &sites, cotangent.exponent);
     per_sample::statistics(&mut builder, norm, cotangent.exponent, scalars);
-    let output = if n <= EXACT_LIMIT || request.spectrum || request.gram {
-        Output::Spectra
-    } else {
-        Output::Streamed
+    let further_columns = scalars.part(control::RATES + width, further_names.len());
+    let output = match request.probes {
+        Some(probes) => Output::Lanczos {
+            probes,
+            errors: further_columns.part(further_len, further_names.len() - further_len),
+        },
+        None if n <= EXACT_LIMIT || request.spectrum || request.gram => Output::Spectra,
+        None => Output::Streamed,
     };
-    let stored = gram::add(&mut builder, &sites, cotangent.exponent, p, scalars, output);
+    let formed = gram::add(&mut builder, &sites, cotangent.exponent, p, scalars, output);
+    let pass = further::Pass {
+        splits: None,
+        optimizer: None,
+        loss: kind,
+        net: &net,
+        forward: &forward,
+        sites: &sites,
+        planned: &formed.sites,
+        exponent: cotangent.exponent,
+        gram: formed.gram,
+        output,
+    };
+    further::add(
+        &mut builder,
+        &request.grams,
+        &pass,
+        further_columns.part(0, further_len),
+    );
     // Exponents and K lie in memory that later scopes reuse: both are read before the properties' segment runs.
     if !properties.is_empty() {
         builder.segment(Segment::Decompose);
@@ -147,7 +187,7 @@ pub fn measure_on(
         executor.upload(0, buffer, &values)?;
     }
     executor.submit(&[Segment::Gram])?;
-    let gram = match stored {
+    let gram = match formed.gram {
         Some(view) if request.gram => {
             let exponents = words(executor.as_mut(), cotangent.exponent)?;
             Some(unscaled(&numbers(executor.as_mut(), view)?, &exponents))
@@ -165,8 +205,12 @@ pub fn measure_on(
         let rows = products[..k * k].chunks_exact(k).map(<[f64]>::to_vec).collect();
         (names, rows)
     });
+    let mut scalars = named_scalars(&row, weights);
+    for (name, value) in further_names.into_iter().zip(&row[control::RATES + width..]) {
+        scalars.insert(name, value.is_finite().then_some(*value));
+    }
     Ok(Measurement {
-        scalars: named_scalars(&row, weights),
+        scalars,
         ntcov,
         values,
         gram,

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gmatrix::stats::columns;
+use gmatrix::config::FurtherGram;
+use gmatrix::stats::{columns, further, stream};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -28,10 +29,22 @@ fn names_in_first_cells(page: &str) -> BTreeSet<String> {
 
 /// The name under which `docs/columns.md` explains a column.
 fn explained_as(column: &str) -> String {
-    for form in ["raw.", "cosine.", "centred."] {
-        if let Some(rest) = column.strip_prefix(form) {
-            return format!("*.{rest}");
-        }
+    let forms = [
+        "raw.",
+        "cosine.",
+        "centred.",
+        "centred_cosine.",
+        "unit_residual.",
+        "preconditioned.",
+        "function.",
+    ];
+    let sets = ["group.", "activation."];
+    let is_form = forms.iter().any(|form| column.starts_with(form));
+    if let Some((_, rest)) = column
+        .rsplit_once('.')
+        .filter(|_| is_form || sets.iter().any(|set| column.starts_with(set)))
+    {
+        return format!("*.{rest}");
     }
     column.to_owned()
 }
@@ -48,15 +61,20 @@ fn every_column_is_explained_and_every_explained_column_exists() {
         .filter(|name| !["a", "b"].iter().any(|x| name.ends_with(&format!(".{x}"))) || name == "ntcov.a.b")
         .filter(|name| name != "ntcov.x.x")
         .collect();
+    for preset in gmatrix::config::Preset::ALL {
+        let experiment = gmatrix::trainer::Experiment::new(&preset.config()).unwrap();
+        let mut names = further::names(&FurtherGram::ALL, &experiment.shape);
+        names.extend(further::error_names(&[], &experiment.shape));
+        columns.extend(names.iter().map(|name| explained_as(name)));
+    }
+    columns.extend(stream::COLUMNS.map(str::to_owned));
     columns.extend(["step", "run"].map(str::to_owned));
     let missing: Vec<_> = columns.difference(&explained).collect();
     assert!(missing.is_empty(), "docs/columns.md does not explain {missing:?}");
     // What else stands in first cells: forms, optimisers, properties.
     let others = |name: &str| {
-        [
-            "raw.", "cosine.", "centred.", "sgd", "momentum", "nesterov", "adam", "adamw",
-        ]
-        .contains(&name)
+        ["sgd", "momentum", "nesterov", "adam", "adamw"].contains(&name)
+            || name.ends_with('.')
             || name.parse::<gmatrix::config::Property>().is_ok()
             || name
                 .replace(":i", ":0")

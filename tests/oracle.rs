@@ -71,6 +71,8 @@ impl Case {
             group: None,
             spectrum: true,
             gram: true,
+            grams: Vec::new(),
+            probes: None,
         }
     }
 
@@ -389,6 +391,8 @@ fn transformer_lens_agrees() {
                 group: None,
                 spectrum: false,
                 gram: true,
+                grams: Vec::new(),
+                probes: None,
             };
             let found = measure(&shape, &weights, &examples, &request).unwrap();
             let gram: Vec<f64> = file.get("gram").unwrap().elements().unwrap();

@@ -140,6 +140,16 @@ pub(super) struct MeasureArgs {
     /// Its modulus
     #[arg(long, value_name = "P", requires = "op", value_parser = clap::value_parser!(u32).range(2..=4096))]
     pub p: Option<u32>,
+    /// Further Gram matrices, by commas: centred_cosine, unit_residual, group, activation, function,
+    /// block
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub grams: Vec<String>,
+    /// How ranks that need a spectrum are had [default: exact up to 1,024 samples, else not at all]
+    #[arg(long, value_enum)]
+    pub spectrum: Option<SpectrumArg>,
+    /// Random probes of --spectrum lanczos
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..))]
+    pub probes: u32,
     /// Loss of a sample
     #[arg(long, value_enum, default_value_t)]
     pub loss: LossArg,
@@ -320,6 +330,14 @@ impl OpArg {
             Self::Div => TaskOp::Div,
         }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SpectrumArg {
+    /// All eigenvalues
+    Exact,
+    /// The leading eigenvalues, and estimates with standard errors of the rest
+    Lanczos,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,14 +7,14 @@ use std::thread;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::args::{BackendArg, DeviceArgs, ExportArgs, GramArgs, MeasureArgs, TrainArgs};
+use super::args::{BackendArg, DeviceArgs, ExportArgs, GramArgs, MeasureArgs, SpectrumArg, TrainArgs};
 use super::output;
 use crate::backend::cpu;
 use crate::backend::profile::{Profile, Profiled, TRACED};
 #[cfg(feature = "wgpu")]
 use crate::backend::wgpu;
 use crate::backend::{Executor, Make, Precision, cpu_executor};
-use crate::config::{Config, Property};
+use crate::config::{Config, FurtherGram, Property};
 use crate::error::{Error, Result};
 use crate::measure::{Measurement, Request, measure_on, per_sample_gradients_on};
 use crate::model::weights::{Overrides, read_weights, shape_metadata, write_transformer_lens};
@@ -209,7 +209,7 @@ fn measuring(device: DeviceArgs) -> Precision {
 }
 
 /// Measures given weights on given data.
-pub(super) fn measure(args: &MeasureArgs, properties: &[Property]) -> Result<Measured> {
+pub(super) fn measure(args: &MeasureArgs, properties: &[Property], grams: &[FurtherGram]) -> Result<Measured> {
     let examples = Examples::read(&args.data)?;
     let activation = args.activation.map(|activation| activation.activation());
     let (shape, weights) = read_weights(&args.weights, Overrides::for_examples(&examples, activation))?;
@@ -219,8 +219,10 @@ pub(super) fn measure(args: &MeasureArgs, properties: &[Property]) -> Result<Mea
         loss: args.loss.kind(),
         properties: properties.to_vec(),
         group: group(args)?,
-        spectrum: false,
+        spectrum: args.spectrum == Some(SpectrumArg::Exact),
         gram: args.gram.is_some(),
+        grams: grams.to_vec(),
+        probes: (args.spectrum == Some(SpectrumArg::Lanczos)).then_some(args.probes as usize),
     };
     let make = |plan: Arc<Plan>| executor(&plan, args.device, request.precision).map(|(executor, _)| executor);
     let measurement = measure_on(&make, &shape, &weights, &examples, &request)?;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::args::MeasureArgs;
 use super::engine::Measured;
 use super::{engine, output};
-use crate::config::{Property, Split};
+use crate::config::{FurtherGram, Property, Split};
 use crate::error::{Error, Result};
 
 pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode> {
@@ -28,7 +28,12 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode> {
             )));
         }
     }
-    let measured = engine::measure(args, &properties)?;
+    let grams = args.grams.iter().map(|name| {
+        let wrong = |e: Error| Error::config(format!("--grams {name}: {e}"));
+        name.parse().map_err(wrong)
+    });
+    let grams = grams.collect::<Result<Vec<FurtherGram>>>()?;
+    let measured = engine::measure(args, &properties, &grams)?;
     if let (Some(path), Some(gradients)) = (&args.per_sample_gradients, &measured.per_sample_gradients) {
         gradients.write(path)?;
     }

@@ -3,7 +3,10 @@
 use std::fmt::Display;
 
 use super::keys;
-use super::{Batch, Config, Files, Init, MlpInput, ModelKind, Property, Split, TaskConfig, TaskOp};
+use super::{
+    Batch, Config, Files, FurtherGram, Init, MlpInput, ModelKind, OptimizerKind, Property, Split, TaskConfig, TaskOp,
+};
+use crate::schedule::Cadence;
 use crate::task::{counts, table_len};
 
 /// Why a configuration cannot be run.
@@ -234,6 +237,25 @@ fn stats(config: &Config) -> Checked {
         ("stats.decompose_every", stats.decompose_every, false),
     ] {
         require(cadence.is_valid() && !(needed && cadence.starts_never()), key, cadence)?;
+    }
+    let window = stats.stream;
+    let divides = |every: Cadence| matches!(every, Cadence::Every(every) if every > 0 && window.is_multiple_of(every));
+    require(
+        window == 0 || (window >= 16 && divides(stats.scalars_every)),
+        "stats.stream",
+        window,
+    )?;
+    require(stats.probes >= 2, "stats.probes", stats.probes)?;
+    for (place, gram) in stats.grams.iter().enumerate() {
+        if stats.grams[..place].contains(gram) {
+            let text = format!("stats.grams: \"{gram}\" stands there twice");
+            return fault(&["stats.grams"], text);
+        }
+        let kind = config.optimizer.kind;
+        if *gram == FurtherGram::Preconditioned && !matches!(kind, OptimizerKind::Adam | OptimizerKind::Adamw) {
+            let text = "stats.grams: \"preconditioned\" is the metric of Adam, expected optimizer.kind = \"adam\" or \"adamw\"";
+            return fault(&["stats.grams", "optimizer.kind"], text);
+        }
     }
     let mut seen = Vec::new();
     for name in &stats.properties {

@@ -92,7 +92,10 @@ pub(super) const KEYS: &[Key] = &[
     key("stats.gram_every", CADENCE, "when Gram matrices are measured; 0 for never"),
     key("stats.decompose_every", CADENCE, "when the step is decomposed (ntcov, predicted and measured changes); 0 for never"),
     key("stats.samples", r#""all" or a whole number of at least 1"#, "size of the fixed seeded Gram subset of the training split"),
-    key("stats.spectrum", r#""exact" or "off""#, "whether the eigenvalues of Gram matrices are solved"),
+    key("stats.spectrum", r#""exact", "lanczos" or "off""#, "how the eigenvalues of Gram matrices are had: all up to 1,024 samples; estimates with standard errors; not at all"),
+    key("stats.probes", "a whole number of at least 2", "random probes of `spectrum = \"lanczos\"`"),
+    key("stats.grams", "a list of some of centred_cosine, unit_residual, preconditioned, group, activation, function and block", "further Gram matrices whose ranks are measured with those of every run"),
+    key("stats.stream", "0, or a whole number of at least 16 that stats.scalars_every divides", "steps of a window over which minibatches are averaged, with standard errors; 0 for no such averages"),
     key("stats.properties", "a list of properties", "whose changes are predicted and measured"),
 ];
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod files;
+mod further;
 mod keys;
 mod layers;
 mod presets;
@@ -18,6 +19,7 @@ use crate::model::{Activation, Norm, TensorGroup};
 use crate::schedule::{Cadence, Scheduled};
 
 pub use files::Files;
+pub use further::FurtherGram;
 pub use layers::Layers;
 pub use presets::{Preset, presets_page};
 pub use property::{Property, Split};
@@ -425,6 +427,12 @@ pub struct StatsConfig {
     pub samples: Samples,
     /// Whether spectra are solved.
     pub spectrum: Spectrum,
+    /// Random probes of `spectrum = "lanczos"`.
+    pub probes: usize,
+    /// Gram matrices beside the three forms that every run has.
+    pub grams: Vec<FurtherGram>,
+    /// Steps of a window over which minibatches are averaged; 0 for no such averages.
+    pub stream: u32,
     /// The properties whose change is predicted.
     pub properties: Vec<String>,
 }
@@ -444,6 +452,8 @@ pub enum Samples {
 pub enum Spectrum {
     /// All eigenvalues, in f64.
     Exact,
+    /// The leading eigenvalues, and the rest by random probes; with standard errors.
+    Lanczos,
     /// None: statistics that need no spectrum are streamed from tiles, without an N x N buffer.
     Off,
 }

@@ -180,6 +180,9 @@ impl Default for StatsConfig {
             decompose_every: 50.into(),
             samples: Samples::Count(512),
             spectrum: Spectrum::Exact,
+            probes: 16,
+            grams: Vec::new(),
+            stream: 0,
             properties: vec!["train_loss".to_owned(), "test_loss".to_owned()],
         }
     }

@@ -30,6 +30,19 @@ pub enum TensorGroup {
 }
 
 impl TensorGroup {
+    /// Its name in configurations and columns.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embed => "embed",
+            Self::Position => "position",
+            Self::Attention => "attention",
+            Self::Mlp => "mlp",
+            Self::Unembed => "unembed",
+            Self::Norm => "norm",
+            Self::Bias => "bias",
+        }
+    }
+
     /// All groups, in the order of their numbers on device.
     pub const ALL: [Self; 7] = [
         Self::Embed,
@@ -123,6 +136,20 @@ impl Layout {
             ModelShape::Mlp(s) => layout.mlp(s),
         }
         layout
+    }
+
+    /// Names of the matrices that multiply an input: all but tables of embeddings, and the first layer on one-hot tokens,
+    /// which is one too.
+    pub fn multiplying(&self, shape: &ModelShape) -> impl Iterator<Item = &str> {
+        let table = match shape {
+            ModelShape::Mlp(s) if s.input == MlpInput::OneHot => Some("layers.0.W"),
+            _ => None,
+        };
+        let groups = [TensorGroup::Attention, TensorGroup::Mlp, TensorGroup::Unembed];
+        let tensors = self.tensors.iter().filter(move |tensor| groups.contains(&tensor.group));
+        tensors
+            .map(|tensor| tensor.name.as_str())
+            .filter(move |name| Some(*name) != table)
     }
 
     /// The tensor of this name.

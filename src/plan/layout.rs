@@ -15,6 +15,10 @@ pub const DIAGONAL2: usize = 2;
 /// Samples that count.
 pub const SAMPLES: usize = 3;
 
+/// Of a form that stands alone: trace before centring over the trace, 1 where nothing is centred. Its diagonal follows
+/// after [`PER_FORM`] numbers.
+pub const FORM_CONDITION: usize = 4;
+
 /// Forms, in the order of their columns.
 pub const RAW: usize = 0;
 /// Its cosines.
@@ -69,3 +73,9 @@ pub const UPDATE_PARTS: usize = 4;
 /// Numbers of one property's ledger: running sums of the four parts, second order and between; the value after the last
 /// recorded step; whether there was one.
 pub const LEDGER_WIDTH: usize = 8;
+
+/// Batches of neighbouring steps in a window of the stream, between which its errors are estimated.
+pub const STREAM_BATCHES: usize = 16;
+
+/// Numbers summed over the steps of one of them.
+pub const STREAM_WIDTH: usize = 8;

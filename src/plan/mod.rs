@@ -22,7 +22,7 @@ mod site;
 pub use buffer::{ALIGN, Arena, Buffer, BufferId, Element, Lifetime, View};
 pub use builder::{Plan, PlanBuilder};
 pub use contract::{Access, Binding, Constant, Contract};
-pub use kernel::{BLOCK, GRAM_TILE, Kernel};
+pub use kernel::{BLOCK, GRAM_TILE, Kernel, SKETCH_SIDE};
 pub use lower::{Capabilities, Launch, MAX_BINDINGS, Resolved, lower};
 pub use op::{KernelCall, Op, Segment, SegmentOps, call};
 pub use site::{Site, SiteKind, Strided};

@@ -36,6 +36,8 @@ pub enum Purpose {
     GradientNoise = 7,
     /// Activations that are dropped; one sub-stream for each step.
     Dropout = 8,
+    /// Signs of the probes of a spectrum.
+    Probe = 9,
     /// Simulations and resampling in the analysis of series; one sub-stream for each simulation.
     Analysis = 32,
     /// Draws of `gmatrix theory`.

@@ -79,7 +79,7 @@ impl Sites {
         } else {
             Output::Streamed
         };
-        let stored = gram::add(&mut builder, sites, exponent, self.parameters(), scalars, output);
+        let stored = gram::add(&mut builder, sites, exponent, self.parameters(), scalars, output).gram;
         let plan = Arc::new(builder.finish()?);
 
         let mut executor = make(plan.clone())?;

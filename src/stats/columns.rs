@@ -150,7 +150,18 @@ pub const PROPERTIES: usize = Place::COUNT as usize;
 /// Columns of one property, before the products of all pairs.
 pub const PER_PROPERTY: usize = PARTS.len() + LEDGER.len();
 
-/// Names and segments of all columns of a plan with these properties.
+/// Columns of standard errors of one form, where its ranks are estimated.
+pub const ERRORS: [&str; 3] = ["erank_sigma_se", "erank_lambda_se", "stable_rank_se"];
+
+/// What the columns of one form of a Gram matrix are called, after its name.
+pub fn ranks() -> [&'static str; FORM] {
+    std::array::from_fn(|k| {
+        let (name, _) = FIXED[RAW + k];
+        name.strip_prefix("raw.").unwrap_or(name)
+    })
+}
+
+/// Names and segments of the columns that every plan has, and of those of these properties.
 pub fn names(properties: &[String]) -> Vec<(String, Segment)> {
     let mut names: Vec<(String, Segment)> = FIXED
         .iter()

@@ -1,8 +1,8 @@
 //! The Gram matrix of per-sample gradients, its forms, spectra and ranks.
 
-use super::per_sample;
-use crate::plan::layout;
+use super::{columns, per_sample};
 use crate::plan::{Arena, GRAM_TILE, Kernel, PlanBuilder, Site, SiteKind, Strided, View, call};
+use crate::plan::{control, layout};
 
 /// What is made of the Gram matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,12 +11,28 @@ pub enum Output {
     Streamed,
     /// The matrix and the exact spectra of its forms.
     Spectra,
+    /// The matrix, and ranks estimated by Lanczos.
+    Lanczos {
+        /// Random probes of what is left beside the leading eigenvalues.
+        probes: usize,
+        /// Where standard errors go, [`columns::ERRORS`] numbers for each form.
+        errors: View,
+    },
 }
 
 /// Most samples whose spectra are solved exactly.
 pub const EXACT_LIMIT: usize = 1024;
 
-/// Adds the statistics of the samples' gradients to the scalars; returns K `[N, N]` as scaled, where it is stored.
+/// What later statistics may take from the Gram matrix.
+#[derive(Debug, Clone)]
+pub struct Formed {
+    /// K `[N, N]` as scaled, where it is stored.
+    pub gram: Option<View>,
+    /// The sites it is made of, each structured or materialised.
+    pub sites: Vec<Site>,
+}
+
+/// Adds the statistics of the samples' gradients to the scalars.
 pub fn add(
     builder: &mut PlanBuilder,
     sites: &[Site],
@@ -24,10 +40,10 @@ pub fn add(
     parameters: usize,
     scalars: View,
     output: Output,
-) -> Option<View> {
+) -> Formed {
     let n = exponent.len();
     let norm = (output == Output::Streamed).then(|| per_sample::norms(builder, sites, exponent));
-    let planned: Vec<Site> = sites.iter().map(|site| plan_site(builder, site, n)).collect();
+    let planned = plan_sites(builder, sites, n);
     let table = builder.site_table("gram.sites", &planned);
     let sources = [
         View::Whole(Arena::Activations),
@@ -40,7 +56,6 @@ pub fn add(
     let Some(norm) = norm else {
         let gram = builder.buffer(Arena::Scratch, "gram", &[n, n]);
         let forms = builder.buffer(Arena::WideScratch, "gram.forms", &[3, n, n]);
-        let eigenvalues = builder.buffer(Arena::WideScratch, "gram.eigenvalues", &[3, n]);
         let mut bindings = sources.to_vec();
         bindings.push(gram);
         builder.op("gram", vec![call(Kernel::GramTile, &[], &bindings, &params)]);
@@ -48,20 +63,28 @@ pub fn add(
             "gram.forms",
             vec![call(Kernel::GramForms, &[], &[gram, exponent, forms, sums], &[n])],
         );
-        builder.op(
-            "gram.spectrum",
-            vec![call(Kernel::Spectrum, &[], &[forms, eigenvalues], &[3, n])],
-        );
-        builder.op(
-            "gram.ranks",
-            vec![call(
-                Kernel::RankStatistics,
-                &[("SPECTRUM", 1)],
-                &[sums, eigenvalues, scalars],
-                &[n, parameters],
-            )],
-        );
-        return Some(gram);
+        if let Output::Lanczos { probes, errors } = output {
+            estimate(builder, (forms, sums), scalars, probes, errors, [n, parameters]);
+        } else {
+            let eigenvalues = builder.buffer(Arena::WideScratch, "gram.eigenvalues", &[3, n]);
+            builder.op(
+                "gram.spectrum",
+                vec![call(Kernel::Spectrum, &[], &[forms, eigenvalues], &[3, n])],
+            );
+            builder.op(
+                "gram.ranks",
+                vec![call(
+                    Kernel::RankStatistics,
+                    &[("SPECTRUM", 1)],
+                    &[sums, eigenvalues, scalars],
+                    &[n, parameters],
+                )],
+            );
+        }
+        return Formed {
+            gram: Some(gram),
+            sites: planned,
+        };
     };
     let side = n.div_ceil(GRAM_TILE);
     let tiles = builder.buffer(Arena::WideScratch, "gram.tiles", &[side * (side + 1) / 2, layout::TILE]);
@@ -76,7 +99,45 @@ pub fn add(
         "gram.ranks",
         vec![call(Kernel::RankStatistics, &[], &[sums, scalars], &[n, parameters])],
     );
-    None
+    Formed {
+        gram: None,
+        sites: planned,
+    }
+}
+
+/// Adds the ranks of the three forms, those that need a spectrum by estimates.
+fn estimate(
+    builder: &mut PlanBuilder,
+    (forms, sums): (View, View),
+    scalars: View,
+    probes: usize,
+    errors: View,
+    [n, parameters]: [usize; 2],
+) {
+    builder.op(
+        "gram.ranks",
+        vec![call(Kernel::RankStatistics, &[], &[sums, scalars], &[n, parameters])],
+    );
+    for (form, first) in [columns::RAW, columns::COSINE, columns::CENTRED]
+        .into_iter()
+        .enumerate()
+    {
+        let bindings = [
+            forms.part(form * n * n, n * n),
+            sums.part(form * layout::PER_FORM, layout::PER_FORM),
+            scalars.part(control::RATES + first, columns::FORM),
+            errors.part(form * columns::ERRORS.len(), columns::ERRORS.len()),
+        ];
+        builder.op(
+            "gram.lanczos",
+            vec![call(Kernel::Lanczos, &[], &bindings, &[n, probes])],
+        );
+    }
+}
+
+/// The sites as the Gram matrix takes them.
+pub(super) fn plan_sites(builder: &mut PlanBuilder, sites: &[Site], n: usize) -> Vec<Site> {
+    sites.iter().map(|site| plan_site(builder, site, n)).collect()
 }
 
 /// The site as the Gram matrix takes it: structured, or materialised where that costs fewer multiply-adds per pair.

@@ -124,6 +124,18 @@ impl Examples {
             width: self.width,
         }
     }
+
+    /// These, and behind them others of the same kind.
+    pub fn followed_by(&self, others: &Self) -> Self {
+        Self {
+            tokens: [&self.tokens[..], &others.tokens].concat(),
+            inputs: [&self.inputs[..], &others.inputs].concat(),
+            labels: [&self.labels[..], &others.labels].concat(),
+            n: self.n + others.n,
+            t: self.t,
+            width: self.width,
+        }
+    }
 }
 
 fn select_rows<T: Copy>(data: &[T], rows: &[u32], width: usize) -> Vec<T> {

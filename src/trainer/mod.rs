@@ -69,13 +69,16 @@ impl Experiment {
     /// How many samples its parts have.
     pub fn sizes(&self) -> Sizes {
         let train = self.task.train.n;
+        let test = self.task.test.n;
+        let gram = match self.config.stats.samples {
+            Samples::All => train,
+            Samples::Count(n) => n.min(train),
+        };
         Sizes {
             train,
-            test: self.task.test.n,
-            gram: match self.config.stats.samples {
-                Samples::All => train,
-                Samples::Count(n) => n.min(train),
-            },
+            test,
+            gram,
+            gram_test: gram.min(test),
         }
     }
 
@@ -152,11 +155,14 @@ impl Trainer {
         }
         let subset = gram_subset(experiment.task.train.n, experiment.sizes().gram, seed);
         let subset = experiment.task.train.select(&subset);
+        let beside = gram_subset(experiment.task.test.n, experiment.sizes().gram_test, seed);
+        let splits = subset.followed_by(&experiment.task.test.select(&beside));
         for fill in &self.program.fills {
             let (buffer, values) = fill.values(match fill.source {
                 Source::Train => &experiment.task.train,
                 Source::Test => &experiment.task.test,
                 Source::Gram => &subset,
+                Source::Splits => &splits,
             })?;
             self.executor.upload(slot, buffer, &values)?;
         }

@@ -1,8 +1,9 @@
 //! The plan of a training run: all segments of a step.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::config::{Batch as BatchSize, Config, Property, Spectrum, Split};
+use crate::config::{Batch as BatchSize, Config, FurtherGram, Property, Spectrum, Split};
 use crate::data::{Fill, Samples, Source, bands};
 use crate::error::{Error, Result};
 use crate::loss::{Cotangent, Losses, losses, means};
@@ -13,7 +14,7 @@ use crate::pressure::{Holding, Shaping};
 use crate::stats::columns;
 use crate::stats::gram::{self, EXACT_LIMIT, Output};
 use crate::stats::properties::{Properties, Setting};
-use crate::stats::{per_sample, reduce};
+use crate::stats::{further, per_sample, reduce, stream};
 use crate::task::{Cyclic, Task};
 
 /// How many samples the parts of a run have; with the shape of the network and the configuration's choices, all that a
@@ -26,6 +27,8 @@ pub struct Sizes {
     pub test: usize,
     /// Gram subset.
     pub gram: usize,
+    /// Samples of the test split beside it, where blocks are asked for.
+    pub gram_test: usize,
 }
 
 /// A plan for training, and where the trainer finds what it writes and reads.
@@ -58,7 +61,22 @@ pub fn build(config: &Config, shape: &ModelShape, sizes: Sizes) -> Result<Progra
         .map(|text| text.parse())
         .collect::<Result<_>>()?;
     let group = group(config, &properties)?;
-    let names = columns::names(&config.stats.properties);
+    let mut names = columns::names(&config.stats.properties);
+    let further = names.len();
+    let of_gram = |name| (name, Segment::Gram);
+    names.extend(further::names(&config.stats.grams, shape).into_iter().map(of_gram));
+    let errors = names.len();
+    if config.stats.spectrum == Spectrum::Lanczos && !config.stats.gram_every.is_never() {
+        names.extend(
+            further::error_names(&config.stats.grams, shape)
+                .into_iter()
+                .map(of_gram),
+        );
+    }
+    let stream = names.len();
+    if config.stats.stream > 0 {
+        names.extend(stream::COLUMNS.map(|name| (name.to_owned(), Segment::Step)));
+    }
     let mut builder = PlanBuilder::new();
     let net = Network::new(&mut builder, shape);
     let block = builder.buffer(Arena::Control, "control", &[control::WORDS]);
@@ -92,9 +110,9 @@ pub fn build(config: &Config, shape: &ModelShape, sizes: Sizes) -> Result<Progra
         builder,
         samples,
     };
-    program.step(properties.step_gradient(&net), update.shaping);
+    program.step(properties.step_gradient(&net), update.shaping, stream);
     program.evaluate();
-    program.gram();
+    program.gram(further..errors, errors..stream, update.moments);
     let Builder {
         mut builder, samples, ..
     } = program;
@@ -194,7 +212,7 @@ impl Builder<'_> {
     }
 
     /// Begin, Step and Scalars: what happens at every step before the update.
-    fn step(&mut self, gradient: View, shaping: Option<Shaping>) {
+    fn step(&mut self, gradient: View, shaping: Option<Shaping>, stream: usize) {
         let kind = self.config.loss.kind;
         self.builder.segment(Segment::Begin);
         self.builder.op("begin", vec![phase(0, self.control)]);
@@ -217,6 +235,13 @@ impl Builder<'_> {
         builder.op("guard", vec![phase(1, self.control)]);
         if let Some(shaping) = shaping {
             shaping.add(builder, gradient, self.scalars);
+        }
+        let window = self.config.stats.stream as usize;
+        if window > 0 {
+            let state = stream::state(builder);
+            let columns = self.scalars.part(control::RATES + stream, stream::COLUMNS.len());
+            let batch = (&sites[..], cotangent.exponent);
+            stream::add(builder, batch, self.scalars, state, columns, window);
         }
         if !self.config.stats.scalars_every.is_never() {
             builder.segment(Segment::Scalars);
@@ -289,7 +314,7 @@ impl Builder<'_> {
     }
 
     /// The Gram matrix of the fixed subset and what follows from it.
-    fn gram(&mut self) {
+    fn gram(&mut self, further: Range<usize>, errors: Range<usize>, moments: View) {
         if self.config.stats.gram_every.is_never() {
             return;
         }
@@ -301,6 +326,10 @@ impl Builder<'_> {
                 self.builder.choose("spectrum", why);
                 Output::Streamed
             }
+            Spectrum::Lanczos => Output::Lanczos {
+                probes: self.config.stats.probes,
+                errors: self.column(errors.start, errors.len()),
+            },
             Spectrum::Off => Output::Streamed,
         };
         self.builder.segment(Segment::Gram);
@@ -312,7 +341,7 @@ impl Builder<'_> {
         let cotangent = Cotangent::new(builder, n, self.net.shape.classes());
         losses(builder, self.config.loss.kind, &forward, loss, Some(cotangent));
         let sites = self.net.backward(builder, &forward, cotangent.logits);
-        gram::add(
+        let formed = gram::add(
             builder,
             &sites,
             cotangent.exponent,
@@ -320,6 +349,23 @@ impl Builder<'_> {
             self.scalars,
             output,
         );
+        let both = n + self.sizes.gram_test;
+        let splits = self.config.stats.grams.contains(&FurtherGram::Block);
+        let splits = splits.then(|| (self.samples.batch(builder, &self.net.shape, Source::Splits, 0..both), n));
+        let pass = further::Pass {
+            splits,
+            optimizer: Some([moments, self.scalars]),
+            loss: self.config.loss.kind,
+            net: self.net,
+            forward: &forward,
+            sites: &sites,
+            planned: &formed.sites,
+            exponent: cotangent.exponent,
+            gram: formed.gram,
+            output,
+        };
+        let columns = self.scalars.part(control::RATES + further.start, further.len());
+        further::add(builder, &self.config.stats.grams, &pass, columns);
     }
 }
 

@@ -6,7 +6,7 @@ use gmatrix::measure::{Request, measure};
 use gmatrix::plan::Segment;
 use gmatrix::record::MetricsRow;
 use gmatrix::schedule::Cadence;
-use gmatrix::stats::columns;
+use gmatrix::stats::{columns, further, stream};
 use gmatrix::task::{Examples, gram_subset};
 use gmatrix::trainer::Experiment;
 
@@ -49,15 +49,26 @@ fn columns_are_filled_at_their_steps_and_null_elsewhere() {
             steps,
             "{what}"
         );
-        let segments = columns::names(&stats.properties);
+        let mut segments = columns::names(&stats.properties);
+        let further = further::names(&stats.grams, &experiment.shape);
+        segments.extend(further.into_iter().map(|name| (name, Segment::Gram)));
+        segments.extend(stream::COLUMNS.map(|name| (name.to_owned(), Segment::Step)));
         assert_eq!(segments.len(), names.len());
         for row in &trace.rows {
             for ((name, segment), found) in segments.iter().zip(&row.values) {
+                // A mean product that is not above zero divides nothing.
+                if name.starts_with("stream.noise_scale") && due(stats.stream.into(), row.step) {
+                    continue;
+                }
                 let expected = match segment {
                     Segment::Scalars => due(stats.scalars_every, row.step),
                     Segment::Evaluate => due(stats.evaluate_every, row.step),
+                    Segment::Gram if name.starts_with("preconditioned") => {
+                        due(stats.gram_every, row.step) && row.step > 0
+                    }
                     Segment::Gram => due(stats.gram_every, row.step),
                     Segment::Measure => due(stats.decompose_every, row.step),
+                    Segment::Step if name.starts_with("stream.") => due(stats.stream.into(), row.step) && row.step > 0,
                     // Cosines with what came before need something before.
                     _ => row.step > 0 || !name.ends_with("_cosine"),
                 };
@@ -146,6 +157,8 @@ fn request(experiment: &Experiment) -> Request {
         group: None,
         spectrum: true,
         gram: false,
+        grams: Vec::new(),
+        probes: None,
     }
 }
 

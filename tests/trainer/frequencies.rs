@@ -66,6 +66,8 @@ fn case(name: &str, precision: Precision) -> Case {
             group: Some(Arc::new(group.unwrap())),
             spectrum: false,
             gram: false,
+            grams: Vec::new(),
+            probes: None,
         },
         values: serde_json::from_value(expected["values"].clone()).unwrap(),
         matrix: serde_json::from_value(expected["matrix"].clone()).unwrap(),
@@ -323,6 +325,8 @@ fn changes_in_training_lead_from_value_to_value() {
         group: Some(Arc::new(Cyclic::new(TaskOp::Add, 7).unwrap())),
         spectrum: false,
         gram: false,
+        grams: Vec::new(),
+        probes: None,
     };
     let found = measure(&experiment.shape, &run.weights, &together(&experiment.task), &request).unwrap();
     for (x, value) in names.iter().zip(&found.values) {
@@ -406,6 +410,8 @@ fn what_cannot_be_read_out_is_refused_in_one_line() {
             group: group.map(Arc::new),
             spectrum: false,
             gram: false,
+            grams: Vec::new(),
+            probes: None,
         };
         let message = measure(&shape, &weights, examples, &request)
             .expect_err(expected)

@@ -221,6 +221,8 @@ fn gradients_may_all_be_zero() {
                 group: None,
                 spectrum,
                 gram: spectrum,
+                grams: Vec::new(),
+                probes: None,
             };
             let found = measure(&shape, &identity, &examples, &request).unwrap();
             assert_eq!(

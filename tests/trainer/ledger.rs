@@ -101,6 +101,8 @@ fn measured(experiment: &Experiment, examples: &Examples, weights: &[f64]) -> Me
         group: None,
         spectrum: false,
         gram: false,
+        grams: Vec::new(),
+        probes: None,
     };
     measure(&experiment.shape, weights, examples, &request).unwrap()
 }

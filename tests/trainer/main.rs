@@ -5,10 +5,12 @@
 mod alike;
 mod columns;
 mod frequencies;
+mod further;
 mod identities;
 mod ledger;
 mod networks;
 mod pressures;
 mod schedules;
 mod steps;
+mod stream;
 mod support;

@@ -33,6 +33,8 @@ impl Setting {
             group: None,
             spectrum: true,
             gram: true,
+            grams: Vec::new(),
+            probes: None,
         }
     }
 

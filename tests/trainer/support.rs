@@ -3,8 +3,8 @@
 use gmatrix::backend::cpu::CpuExecutor;
 use gmatrix::backend::{Executor, Precision};
 use gmatrix::config::{
-    Batch, Config, GradientFilter, LossConfig, LossKind, MlpInput, ModelConfig, ModelKind, OptimizerConfig,
-    OptimizerKind, Regions, Samples, StatsConfig, Stop, TaskConfig, TrainConfig,
+    Batch, Config, FurtherGram, GradientFilter, LossConfig, LossKind, MlpInput, ModelConfig, ModelKind,
+    OptimizerConfig, OptimizerKind, Regions, Samples, StatsConfig, Stop, TaskConfig, TrainConfig,
 };
 use gmatrix::model::{Activation, Norm};
 use gmatrix::record::MetricsRow;
@@ -47,6 +47,8 @@ pub fn transformer() -> Config {
             properties: ["train_loss", "test_loss", "half_norm2", "log_odds:test:1", "prob:0:2"]
                 .map(str::to_owned)
                 .to_vec(),
+            grams: FurtherGram::ALL.to_vec(),
+            stream: 16,
             ..StatsConfig::default()
         },
         ..Config::default()
@@ -85,6 +87,13 @@ pub fn mlp() -> Config {
             lr: 0.05.into(),
             weight_decay: 0.01.into(),
             ..OptimizerConfig::default()
+        },
+        stats: StatsConfig {
+            grams: FurtherGram::ALL
+                .into_iter()
+                .filter(|gram| *gram != FurtherGram::Preconditioned)
+                .collect(),
+            ..transformer().stats
         },
         ..transformer()
     }

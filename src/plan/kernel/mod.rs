@@ -26,12 +26,14 @@ macro_rules! contracts {
 
 pub mod batch;
 pub mod control;
+pub mod further;
 pub mod gradients;
 pub mod gram;
 pub mod losses;
 mod parts;
 pub mod passes;
 pub mod shaping;
+pub mod stream;
 pub mod updates;
 
 use super::contract::Contract;
@@ -120,10 +122,22 @@ kernels! {
     GramSums = gram::GRAM_SUMS,
     Spectrum = gram::SPECTRUM,
     RankStatistics = gram::RANK_STATISTICS,
+    Margin = further::MARGIN,
+    GramForm = further::GRAM_FORM,
+    FormRanks = further::FORM_RANKS,
+    AdamMetric = further::ADAM_METRIC,
+    GramMetric = further::GRAM_METRIC,
+    Lanczos = further::LANCZOS,
+    Sketch = stream::SKETCH,
+    Stream = stream::STREAM,
+    BlockStatistics = further::BLOCK_STATISTICS,
 }
 
 /// Elements of one block of a reduction over parameters; fixed, so that sums have one order everywhere.
 pub const BLOCK: usize = 16_384;
+
+/// Rows and columns of a sketch of a gradient.
+pub const SKETCH_SIDE: usize = 8;
 
 /// Samples along one side of a tile of the Gram matrix.
 pub const GRAM_TILE: usize = 128;

@@ -19,7 +19,7 @@ pub fn scales<T: Real>(exponent: &[u32], alive: &[bool]) -> Vec<T> {
 }
 
 /// Gradients `[N, 6]`: one in nine is zero, all lean to one side.
-fn vectors(rng: &mut Rng, n: usize) -> Vec<Vec<f64>> {
+pub fn vectors(rng: &mut Rng, n: usize) -> Vec<Vec<f64>> {
     let row = |i: usize, rng: &mut Rng| -> Vec<f64> {
         let lean = |x: f64| if i % 9 == 4 { 0.0 } else { x + 0.2 };
         rng.normals(6).into_iter().map(lean).collect()
@@ -27,7 +27,7 @@ fn vectors(rng: &mut Rng, n: usize) -> Vec<Vec<f64>> {
     (0..n).map(|i| row(i, rng)).collect()
 }
 
-fn product(a: &[f64], b: &[f64]) -> f64 {
+pub fn product(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 

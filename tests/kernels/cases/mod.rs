@@ -5,11 +5,13 @@ mod batches;
 pub mod control;
 mod dense;
 mod embed;
+mod further;
 mod gradients;
 mod gram;
 mod gram_sums;
 mod ledger;
 pub mod loss;
+mod metric;
 mod norm;
 mod optimizer;
 mod pressures;
@@ -18,6 +20,7 @@ mod read_outs;
 mod reductions;
 mod shaping;
 mod sites;
+mod stream;
 
 use gmatrix::plan::Kernel;
 
@@ -66,6 +69,15 @@ pub fn of(kernel: Kernel) -> Vec<Case> {
         Kernel::GramSums => gram_sums::gram_sums(),
         Kernel::Spectrum => ranks::spectrum(),
         Kernel::RankStatistics => ranks::rank_statistics(),
+        Kernel::Margin => further::margin(),
+        Kernel::GramForm => further::gram_form(),
+        Kernel::Lanczos => further::lanczos(),
+        Kernel::AdamMetric => further::adam_metric(),
+        Kernel::GramMetric => metric::gram_metric(),
+        Kernel::Sketch => stream::sketch(),
+        Kernel::Stream => stream::stream(),
+        Kernel::BlockStatistics => further::block_statistics(),
+        Kernel::FormRanks => further::form_ranks(),
         Kernel::Decompose => ledger::decompose(),
         Kernel::GradientFilter => shaping::gradient_filter(),
         Kernel::FilterShare => shaping::filter_share(),
@@ -123,5 +135,6 @@ conformance! {
     optimizer Optimizer, update_statistics UpdateStatistics, sample_norms SampleNorms,
     batch_statistics BatchStatistics, materialise Materialise, gram_tile GramTile, gram_stream GramStream,
     gram_forms GramForms, gram_sums GramSums, spectrum Spectrum, rank_statistics RankStatistics,
+    margin Margin, gram_form GramForm, form_ranks FormRanks, lanczos Lanczos, adam_metric AdamMetric, gram_metric GramMetric, sketch Sketch, stream Stream, block_statistics BlockStatistics,
     decompose Decompose, gradient_filter GradientFilter, filter_share FilterShare, region_sums RegionSums, perpendicular Perpendicular, norm_ratio NormRatio, gradient_noise GradientNoise, hold_norm HoldNorm, distance Distance, dropout Dropout, clip Clip, scale Scale, difference Difference, half_norm_change HalfNormChange, copy Copy, ledger Ledger, row Row,
 }

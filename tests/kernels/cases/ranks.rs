@@ -21,7 +21,7 @@ impl Oracle for Spectrum {
 }
 
 /// Eigenvalues by Jacobi's rotations, ascending.
-fn jacobi<T: Real>(matrix: &[T], n: usize) -> Vec<T> {
+pub fn jacobi<T: Real>(matrix: &[T], n: usize) -> Vec<T> {
     let (zero, one, two) = (T::new(0.0), T::new(1.0), T::new(2.0));
     let mut a = matrix.to_vec();
     let negligible = 1e-36 * largest(a.iter().map(|x| x.abs())).expect("an entry").value();
@@ -95,7 +95,7 @@ struct RankStatistics;
 /// Place of the first number of a form in the sums, and of its columns.
 const FORMS: [(usize, usize); 3] = [(0, columns::RAW), (8, columns::COSINE), (16, columns::CENTRED)];
 
-fn entropy_rank<T: Real>(x: &[T]) -> T {
+pub fn entropy_rank<T: Real>(x: &[T]) -> T {
     let total = sum(x.iter().copied());
     let q = x.iter().map(|v| *v / total).filter(|q| *q > T::new(0.0));
     sum(q.map(|q| -(q * q.ln()))).exp()
@@ -158,7 +158,7 @@ impl Oracle for RankStatistics {
 }
 
 /// SCIENCE of the docs: with S the (n - 1)-normalised covariance and Q = sum |g_i - mean|^4 / (n - 1).
-fn centred_population_ratio<T: Real>(trace: T, frobenius2: T, diagonal2: T, n: T) -> T {
+pub fn centred_population_ratio<T: Real>(trace: T, frobenius2: T, diagonal2: T, n: T) -> T {
     let k = |x: f64| T::new(x);
     if n.value() < 4.0 {
         return k(f64::NAN);
@@ -218,7 +218,7 @@ pub fn rank_statistics() -> Vec<Case> {
 }
 
 /// Ascending, over many decades, some of them rounding errors of either sign.
-fn eigenvalues(rng: &mut Rng, n: usize, factor: f64) -> Vec<f64> {
+pub fn eigenvalues(rng: &mut Rng, n: usize, factor: f64) -> Vec<f64> {
     let mut all = Vec::new();
     for form in 0..3 {
         let mut values: Vec<f64> = (0..n).map(|_| 10f64.powf(rng.uniform(-3.0, 1.0))).collect();

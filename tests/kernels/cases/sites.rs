@@ -8,7 +8,7 @@ use crate::numbers::{Real, sum};
 
 /// How rows (n, t) lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Rows {
+pub enum Rows {
     /// `[T, N, d]`
     PositionsOutermost,
     /// `[N, T, d]`, with three numbers between samples that belong to nobody.
@@ -20,23 +20,23 @@ enum Rows {
 /// A site of a case.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec {
-    kind: SiteKind,
-    t: usize,
-    d_in: usize,
-    d_out: usize,
-    a: Rows,
-    b: Rows,
+    pub kind: SiteKind,
+    pub t: usize,
+    pub d_in: usize,
+    pub d_out: usize,
+    pub a: Rows,
+    pub b: Rows,
     /// What an id grows by per position.
-    step: usize,
+    pub step: usize,
     /// Takes its `a` from the site before it.
-    shares_a: bool,
+    pub shares_a: bool,
 }
 
 const TOKENS: usize = 5;
 
 impl Rows {
     /// Strides over samples and positions, and elements in all.
-    fn layout(self, n: usize, t: usize, d: usize) -> (usize, usize, usize) {
+    pub fn layout(self, n: usize, t: usize, d: usize) -> (usize, usize, usize) {
         match self {
             Self::PositionsOutermost => (d, n * d, n * t * d),
             Self::SamplesOutermost => (t * d + 3, d, n * (t * d + 3)),
@@ -126,19 +126,24 @@ pub fn sets() -> Vec<(String, Vec<Spec>)> {
 }
 
 impl Spec {
+    /// Rows of the gradient.
+    fn rows(&self) -> usize {
+        match self.kind {
+            SiteKind::Linear => self.d_in,
+            SiteKind::LinearBias => self.d_in + 1,
+            SiteKind::Embedding => TOKENS + (self.t - 1) * self.step,
+            SiteKind::Position => self.t,
+            SiteKind::Materialised => 1,
+        }
+    }
+
     /// The gradient of one sample, formed.
     fn gradient<T: Real>(&self, a: &[T], b: &[T], ids: &[u32], n: usize, sample: usize) -> Vec<T> {
         let Self { t, d_in, d_out, .. } = *self;
         let (a_n, a_t, _) = self.a.layout(n, t, d_in);
         let (b_n, b_t, _) = self.b.layout(n, t, d_out);
         let b = |place: usize| &b[sample * b_n + place * b_t..][..d_out];
-        let rows = match self.kind {
-            SiteKind::Linear => d_in,
-            SiteKind::LinearBias => d_in + 1,
-            SiteKind::Embedding => TOKENS + (t - 1) * self.step,
-            SiteKind::Position => t,
-            SiteKind::Materialised => 1,
-        };
+        let rows = self.rows();
         let mut gradient = vec![T::new(0.0); rows * d_out];
         for place in 0..t {
             // What the gradient's rows are multiplied with: the input, a unit vector, or just 1.
@@ -157,6 +162,17 @@ impl Spec {
         }
         gradient
     }
+}
+
+/// First parameter of the weight and of the bias of every site, and parameters in all, as [`gradients`] lays them out.
+pub fn offsets(specs: &[Spec]) -> (Vec<u32>, usize) {
+    let mut places = Vec::new();
+    let mut parameters = 0;
+    for spec in specs {
+        places.extend([parameters, parameters + spec.d_in * spec.d_out].map(|place| place as u32));
+        parameters += spec.rows() * spec.d_out;
+    }
+    (places, parameters)
 }
 
 /// Gradients of all samples over all sites `[N, P]`.

@@ -74,7 +74,9 @@ impl Setup {
         net.gradient(&mut b, &sites, cotangent.exponent, out, 2 * n, true);
         let norms = per_sample::norms(&mut b, &sites, cotangent.exponent);
         let add = |b: &mut PlanBuilder, scalars, output| gram::add(b, &sites, cotangent.exponent, len, scalars, output);
-        let gram = add(&mut b, scalars[0], gram::Output::Spectra).expect("a stored matrix");
+        let gram = add(&mut b, scalars[0], gram::Output::Spectra)
+            .gram
+            .expect("a stored matrix");
         add(&mut b, scalars[1], gram::Output::Streamed);
 
         let mut rng = Rng::new((len + n) as u64);

@@ -15,7 +15,10 @@ macro_rules! kernels {
 
 mod entropy;
 mod null_rank;
+mod quadrature;
+mod ranks;
 mod rates;
+mod ritz;
 mod scaled;
 mod support;
 mod tile;
@@ -34,5 +37,6 @@ kernels! {
     Optimizer optimizer, UpdateStatistics update_statistics, SampleNorms sample_norms,
     BatchStatistics batch_statistics, Materialise materialise, GramTile gram_tile, GramStream gram_stream,
     GramForms gram_forms, GramSums gram_sums, Spectrum spectrum, RankStatistics rank_statistics,
+    Margin margin, GramForm gram_form, FormRanks form_ranks, AdamMetric adam_metric, GramMetric gram_metric, Lanczos lanczos, Sketch sketch, Stream stream, BlockStatistics block_statistics,
     Decompose decompose, GradientFilter gradient_filter, FilterShare filter_share, RegionSums region_sums, Perpendicular perpendicular, NormRatio norm_ratio, GradientNoise gradient_noise, HoldNorm hold_norm, Distance distance, Dropout dropout, Clip clip, Scale scale, Difference difference, HalfNormChange half_norm_change, Copy copy, Ledger ledger, Row row,
 }

@@ -6,6 +6,8 @@
 //! Centred, the d_i give way to the eigenvalues of `H diag(d) H`.
 //! Where P is below 16 n that is too coarse, and one seeded draw of directions is solved instead.
 
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -18,6 +20,9 @@ use crate::random::{Purpose, Stream};
 /// `centred`, after their mean is taken away.
 pub fn null_ranks(d: &[f64], parameters: usize, centred: bool) -> [f64; 2] {
     let mean = d.iter().sum::<f64>() / d.len() as f64;
+    if mean.is_nan() || mean <= 0.0 {
+        return [f64::NAN; 2];
+    }
     let mut d: Vec<f64> = d.iter().map(|x| x / mean).collect();
     if parameters < 16 * d.len() {
         return drawn(&d, parameters, centred);
@@ -218,28 +223,30 @@ impl WithSimd for PoleSums<'_> {
 fn drawn(d: &[f64], parameters: usize, centred: bool) -> [f64; 2] {
     let n = d.len();
     let stream = Stream::new(0, Purpose::Null);
-    let mut gradients: Vec<Vec<f64>> = (0..n)
-        .map(|i| {
-            let row: Vec<f64> = (0..parameters)
-                .map(|k| stream.normal((i * parameters + k) as u64))
-                .collect();
+    let mut gradients = vec![0.0; n * parameters];
+    gradients
+        .par_chunks_exact_mut(parameters)
+        .enumerate()
+        .for_each(|(i, row)| {
+            for (k, x) in row.iter_mut().enumerate() {
+                *x = stream.normal((i * parameters + k) as u64);
+            }
             let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
-            row.iter().map(|x| x / length * d[i].sqrt()).collect()
-        })
-        .collect();
+            row.iter_mut().for_each(|x| *x *= d[i].sqrt() / length);
+        });
     if centred {
-        for k in 0..parameters {
-            let mean = gradients.iter().map(|g| g[k]).sum::<f64>() / n as f64;
-            gradients.iter_mut().for_each(|g| g[k] -= mean);
+        let mut mean = vec![0.0; parameters];
+        for row in gradients.chunks_exact(parameters) {
+            mean.iter_mut().zip(row).for_each(|(m, x)| *m += x / n as f64);
+        }
+        for row in gradients.chunks_exact_mut(parameters) {
+            row.iter_mut().zip(&mean).for_each(|(x, m)| *x -= m);
         }
     }
+    let rows = MatRef::from_row_major_slice(&gradients, n, parameters);
     let mut gram = vec![0.0; n * n];
-    for i in 0..n {
-        for j in 0..=i {
-            gram[i * n + j] = gradients[i].iter().zip(&gradients[j]).map(|(x, y)| x * y).sum();
-            gram[j * n + i] = gram[i * n + j];
-        }
-    }
+    let out = MatMut::from_row_major_slice_mut(&mut gram, n, n);
+    matmul(out, Accum::Replace, rows, rows.transpose(), 1.0, Par::Seq);
     let mut values = vec![0.0; n];
     eigenvalues(&gram, &mut values);
     let threshold = 4.0 * n as f64 * f64::EPSILON * values[n - 1];
