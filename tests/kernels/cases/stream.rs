@@ -138,7 +138,7 @@ impl Oracle for Averages {
         let (zero, null, one) = (T::new(0.0), T::new(f64::NAN), T::new(1.0));
         let mut state = x.real::<T>("state");
         let mut columns = vec![null; 11];
-        if step % window == 0 {
+        if step.is_multiple_of(window) {
             if step > 0 {
                 let rows: Vec<&[T]> = state.chunks(WIDTH).filter(|row| row[0] > zero).collect();
                 let total = |k: usize| sum(rows.iter().map(|row| row[k]));
