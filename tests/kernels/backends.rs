@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use gmatrix::Result;
 use gmatrix::backend::cpu::{self, CpuExecutor};
+use gmatrix::backend::cuda;
 #[cfg(feature = "wgpu")]
 use gmatrix::backend::wgpu::{self, WgpuExecutor};
 use gmatrix::backend::{Executor, Precision};
@@ -52,7 +53,7 @@ pub const BACKENDS: &[Backend] = &[
         capabilities: cuda_host::capabilities,
         make: |plan, runs| cuda_host::make(plan, runs, Precision::F32),
         wide_epsilon: double,
-        absent: cuda_host::absent,
+        absent: |kernel| reason(cuda::ABSENT, kernel),
     },
     Backend {
         name: "cuda-host",
@@ -60,7 +61,7 @@ pub const BACKENDS: &[Backend] = &[
         capabilities: cuda_host::capabilities,
         make: |plan, runs| cuda_host::make(plan, runs, Precision::F64),
         wide_epsilon: double,
-        absent: cuda_host::absent,
+        absent: |kernel| reason(cuda::ABSENT, kernel),
     },
 ];
 
@@ -70,6 +71,11 @@ pub fn all() -> Vec<Backend> {
     return [BACKENDS, &[WGPU]].concat();
     #[cfg(not(feature = "wgpu"))]
     BACKENDS.to_vec()
+}
+
+/// Why a kernel is missing, by a backend's list of those that are.
+pub fn reason(absent: &'static [(Kernel, &'static str)], kernel: Kernel) -> Option<&'static str> {
+    absent.iter().find(|(other, _)| *other == kernel).map(|(_, why)| *why)
 }
 
 fn cpu_capabilities() -> Result<Capabilities> {
@@ -92,7 +98,7 @@ pub const WGPU: Backend = Backend {
     capabilities: || wgpu::probe().map(|_| wgpu::capabilities()),
     make: on_wgpu,
     wide_epsilon: pairs,
-    absent: |_| None,
+    absent: |kernel| reason(wgpu::ABSENT, kernel),
 };
 
 /// An executor; one more keeps the device with its pipelines alive until the process ends.

@@ -121,6 +121,15 @@ pub const ABSENT: &[(Kernel, &str)] = &[
     (Kernel::Dropout, NOT_YET),
     (Kernel::ReadOut, NOT_YET),
     (Kernel::ScaledProduct, NOT_YET),
+    (Kernel::Margin, NOT_YET),
+    (Kernel::GramForm, NOT_YET),
+    (Kernel::FormRanks, NOT_YET),
+    (Kernel::Lanczos, NOT_YET),
+    (Kernel::BlockStatistics, NOT_YET),
+    (Kernel::AdamMetric, NOT_YET),
+    (Kernel::GramMetric, NOT_YET),
+    (Kernel::Sketch, NOT_YET),
+    (Kernel::Stream, NOT_YET),
 ];
 
 const NOT_YET: &str = "is still to be written";

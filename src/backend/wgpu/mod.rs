@@ -21,5 +21,5 @@ mod source;
 
 pub use device::{AdapterSummary, adapters, probe};
 pub use executor::WgpuExecutor;
-pub use manifest::{capabilities, kernels};
+pub use manifest::{ABSENT, capabilities, kernels};
 pub use source::source;

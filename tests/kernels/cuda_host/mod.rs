@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use gmatrix::Result;
 use gmatrix::backend::{Executor, Precision, cuda};
-use gmatrix::plan::{Capabilities, Kernel, Plan};
+use gmatrix::plan::{Capabilities, Plan};
 
 use executor::CudaHost;
 
@@ -28,12 +28,4 @@ pub fn capabilities() -> Result<Capabilities> {
 /// An executor in one precision.
 pub fn make(plan: Arc<Plan>, runs: usize, precision: Precision) -> Result<Box<dyn Executor>> {
     Ok(Box::new(CudaHost::new(plan, runs, precision)?))
-}
-
-/// Why a kernel has no `.cu` file, if that is known.
-pub fn absent(kernel: Kernel) -> Option<&'static str> {
-    cuda::ABSENT
-        .iter()
-        .find(|(other, _)| *other == kernel)
-        .map(|(_, why)| *why)
 }
