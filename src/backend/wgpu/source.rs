@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::manifest::{self, SHARED};
 use crate::plan::{
-    Access, BLOCK, Binding, Contract, Element, GRAM_TILE, Kernel, Segment, Site, control, layout as places,
+    Access, BLOCK, Binding, Contract, Element, GRAM_TILE, Kernel, SKETCH_SIDE, Segment, Site, control, layout as places,
 };
 use crate::random::{FEISTEL_MIN_BITS, FEISTEL_ROUNDS, Purpose};
 use crate::stats::columns;
@@ -31,7 +31,7 @@ pub fn source(kernel: Kernel, spec: &[u32], writable: &[bool]) -> Option<String>
     declare(&mut text, contract, spec, writable);
     for import in body.lines().filter_map(|line| line.strip_prefix("// import ")) {
         if import == "layout" {
-            text.push_str(&layout());
+            text.push_str(&layout(contract));
         } else {
             text.push_str(SHARED.iter().find(|(name, _)| *name == import)?.1);
         }
@@ -105,8 +105,8 @@ fn declare(text: &mut String, contract: &Contract, spec: &[u32], writable: &[boo
     );
 }
 
-/// Places that host and device must agree on, as constants.
-fn layout() -> String {
+/// Places that host and device must agree on, as constants; without those whose names the kernel gives to its own.
+fn layout(contract: &Contract) -> String {
     let control = [
         ("RUN", control::RUN),
         ("SEED_LOW", control::SEED_LOW),
@@ -223,12 +223,17 @@ fn layout() -> String {
         ("SEGMENTS", Segment::ALL.len()),
         ("BLOCK", BLOCK),
         ("GRAM_TILE", GRAM_TILE),
+        ("FORM_CONDITION", places::FORM_CONDITION),
+        ("STREAM_BATCHES", places::STREAM_BATCHES),
+        ("STREAM_WIDTH", places::STREAM_WIDTH),
+        ("SKETCH_SIDE", SKETCH_SIDE),
         ("SITE_WORDS", Site::WORDS),
         ("FEISTEL_MIN_BITS", FEISTEL_MIN_BITS as usize),
         ("FEISTEL_ROUNDS", FEISTEL_ROUNDS as usize),
         ("PURPOSE_BATCH_ORDER", Purpose::BatchOrder as usize),
         ("PURPOSE_GRADIENT_NOISE", Purpose::GradientNoise as usize),
         ("PURPOSE_DROPOUT", Purpose::Dropout as usize),
+        ("PURPOSE_SKETCH", Purpose::Sketch as usize),
     ];
     let mut text = String::new();
     let mut constant = |prefix: &str, name: &str, value: usize| {
@@ -243,6 +248,9 @@ fn layout() -> String {
     for segment in Segment::ALL {
         constant("SEGMENT_", &segment.name().to_uppercase(), segment.index());
     }
-    others.iter().for_each(|(name, value)| constant("", name, *value));
+    others
+        .iter()
+        .filter(|(name, _)| contract.constants.iter().all(|own| own.name != *name))
+        .for_each(|(name, value)| constant("", name, *value));
     text
 }
