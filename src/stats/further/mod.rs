@@ -3,106 +3,20 @@
 //! Each is had as K is, by tiles over sites: of other cotangents at the same sites, of some of the sites, or of what the
 //! sites captured. `tr K`, spectrum and null mean the same for all of them.
 
+mod parts;
+mod sites;
+
+pub use parts::{error_names, names};
+
 use super::columns;
 use super::gram::{self, Output};
 use crate::config::{FurtherGram, LossKind};
 use crate::loss::{Cotangent, losses};
-use crate::model::{Batch, Forward, Layout, ModelShape, Network, TensorGroup};
+use crate::model::{Batch, Forward, Network};
 use crate::plan::layout::PER_FORM;
-use crate::plan::{Arena, Kernel, PlanBuilder, Site, SiteKind, Strided, View, call};
-
-/// One matrix whose ranks are asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    CentredCosine,
-    UnitResidual,
-    Preconditioned,
-    Group(TensorGroup),
-    /// The input of the matrix of this name.
-    Activation(String),
-    Function,
-    Block,
-}
-
-impl Part {
-    /// What the names of its columns begin with.
-    fn prefix(&self) -> String {
-        match self {
-            Self::CentredCosine => "centred_cosine".to_owned(),
-            Self::UnitResidual => "unit_residual".to_owned(),
-            Self::Preconditioned => "preconditioned".to_owned(),
-            Self::Group(group) => format!("group.{}.raw", group.name()),
-            Self::Activation(site) => format!("activation.{site}"),
-            Self::Function => "function".to_owned(),
-            Self::Block => "block".to_owned(),
-        }
-    }
-
-    /// Its columns, behind the prefix.
-    fn suffixes(&self) -> Vec<String> {
-        match self {
-            Self::Block => agreement(),
-            _ => columns::ranks().map(str::to_owned).to_vec(),
-        }
-    }
-}
-
-/// The matrices that are asked for, in the order of their columns.
-fn parts(grams: &[FurtherGram], shape: &ModelShape) -> Vec<Part> {
-    let layout = Layout::new(shape);
-    let mut parts = Vec::new();
-    for gram in FurtherGram::ALL.into_iter().filter(|gram| grams.contains(gram)) {
-        match gram {
-            FurtherGram::CentredCosine => parts.push(Part::CentredCosine),
-            FurtherGram::UnitResidual => parts.push(Part::UnitResidual),
-            FurtherGram::Preconditioned => parts.push(Part::Preconditioned),
-            FurtherGram::Group => {
-                let groups = TensorGroup::ALL.into_iter();
-                let present = groups.filter(|group| layout.tensors.iter().any(|t| t.group == *group));
-                parts.extend(present.map(Part::Group));
-            }
-            FurtherGram::Activation => {
-                parts.extend(layout.multiplying(shape).map(|name| Part::Activation(name.to_owned())));
-            }
-            FurtherGram::Function => parts.push(Part::Function),
-            FurtherGram::Block => parts.push(Part::Block),
-        }
-    }
-    parts
-}
-
-/// Names of their columns.
-pub fn names(grams: &[FurtherGram], shape: &ModelShape) -> Vec<String> {
-    let parts = parts(grams, shape);
-    let named = parts.iter().flat_map(|part| {
-        let prefix = part.prefix();
-        part.suffixes()
-            .into_iter()
-            .map(move |suffix| format!("{prefix}.{suffix}"))
-    });
-    named.collect()
-}
-
-/// Columns of agreement: of each block all pairs, those of one class, and those of two.
-fn agreement() -> Vec<String> {
-    let blocks = ["train", "test", "train_test"].into_iter();
-    let pairs = blocks.flat_map(|block| ["", ".within_class", ".between_class"].map(|pairs| format!("{block}{pairs}")));
-    pairs
-        .flat_map(|pairs| ["mean_cosine", "mean_sign"].map(|what| format!("{pairs}.{what}")))
-        .collect()
-}
-
-/// Names of the columns of standard errors, where ranks are estimated: of the three forms, then of these matrices.
-pub fn error_names(grams: &[FurtherGram], shape: &ModelShape) -> Vec<String> {
-    let forms = ["raw", "cosine", "centred"].map(str::to_owned);
-    let further = parts(grams, shape).into_iter();
-    let further = further.filter(|part| *part != Part::Block).map(|part| part.prefix());
-    let named = forms
-        .into_iter()
-        .chain(further)
-        .flat_map(|prefix| columns::ERRORS.map(|suffix| format!("{prefix}.{suffix}")));
-    named.collect()
-}
+use crate::plan::{Arena, Kernel, PlanBuilder, Site, SiteKind, View, call};
+use parts::{Part, parts};
+use sites::{materialised, sites_of};
 
 /// The pass over the Gram subset, of which the matrices are made.
 #[derive(Debug, Clone, Copy)]
@@ -398,78 +312,4 @@ fn tiles(builder: &mut PlanBuilder, label: &str, sites: &[Site], arena: Arena, (
             &[exponent.len(), sites.len()],
         )],
     );
-}
-
-/// Rows of numbers as a site: sample n's start `start + n * stride` in; `(stride, start)`.
-fn materialised(name: &str, view: View, (samples, start): (usize, usize), width: usize) -> Site {
-    let stride_n = view.len() / samples.max(1);
-    Site {
-        name: name.to_owned(),
-        kind: SiteKind::Materialised,
-        positions: 1,
-        d_in: 0,
-        d_out: width,
-        a: None,
-        b: Strided {
-            view: view.part(start, view.len() - start),
-            stride_n,
-            stride_t: 0,
-        },
-        ids: None,
-        weight: None,
-        bias: None,
-    }
-}
-
-/// The parts of sites that belong to a group: a weight and its bias may be of two.
-fn sites_of(sites: &[Site], layout: &Layout, group: TensorGroup) -> Vec<Site> {
-    let is_of = |tensor: Option<usize>| tensor.is_some_and(|place| layout.tensors[place].group == group);
-    let mut parts = Vec::new();
-    for site in sites {
-        if is_of(site.weight) {
-            parts.push(weight_of(site, layout));
-        }
-        if is_of(site.bias) {
-            parts.push(bias_of(site, layout));
-        }
-    }
-    parts
-}
-
-/// A site without its bias.
-fn weight_of(site: &Site, layout: &Layout) -> Site {
-    let (Some(weight), Some(_)) = (site.weight, site.bias) else {
-        return site.clone();
-    };
-    match site.kind {
-        SiteKind::LinearBias => Site {
-            kind: SiteKind::Linear,
-            bias: None,
-            ..site.clone()
-        },
-        // The bias's gradient stands behind the weight's.
-        _ => Site {
-            d_out: layout.tensors[weight].len(),
-            bias: None,
-            ..site.clone()
-        },
-    }
-}
-
-/// The bias of a site alone.
-fn bias_of(site: &Site, layout: &Layout) -> Site {
-    let weight = site.weight.map_or(0, |place| layout.tensors[place].len());
-    match site.kind {
-        // A product of width 0, and the bias.
-        SiteKind::LinearBias => Site {
-            d_in: 0,
-            a: None,
-            weight: None,
-            ..site.clone()
-        },
-        _ => {
-            let samples = site.b.view.len() / site.b.stride_n.max(1);
-            materialised(&site.name, site.b.view, (samples, weight), site.d_out - weight)
-        }
-    }
 }
