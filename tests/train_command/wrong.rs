@@ -59,7 +59,7 @@ fn settings_that_cannot_be_are_refused_before_anything_is_written() {
         ("train.chunk=0", "train.chunk = 0"),
         ("train.stop=later", "train.stop"),
         ("stats.samples=0", "stats.samples"),
-        ("stats.spectrum=lanczos", "stats.spectrum"),
+        ("stats.spectrum=power", "stats.spectrum"),
         (
             "stats.properties=[\"loss\"]",
             "expected \"train_loss\" or \"test_loss\"",
