@@ -18,7 +18,8 @@ fn the_oracles_networks_are_read_with_their_data() -> Result<()> {
         .expect("fixtures")
         .map(|entry| entry.expect("entry").path())
     {
-        if !case.is_dir() {
+        // Other fixtures are steps of optimisers, of networks that are among these.
+        if !case.join("expected.json").is_file() {
             continue;
         }
         let file = case.join("weights.safetensors");
