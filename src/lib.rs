@@ -116,6 +116,7 @@ pub mod report;
 pub mod schedule;
 pub mod sites;
 pub mod stats;
+pub mod structure;
 pub mod task;
 mod tensor_file;
 pub mod tensors;

@@ -43,6 +43,8 @@ pub(super) enum Command {
     Export(ExportArgs),
     /// Write report.html of a run directory anew
     Report(ReportArgs),
+    /// Measure which frequencies and neurons a run has grown, from the weights it kept
+    Structure(StructureArgs),
     /// Try what is said about ntcov and Price's equation on small networks
     Theory(TheoryArgs),
     /// Print completions for a shell
@@ -229,6 +231,24 @@ pub(super) struct ExportArgs {
 pub(super) struct ReportArgs {
     /// Run directory
     pub dir: PathBuf,
+}
+
+const STRUCTURE_EXAMPLES: &str = "\
+Examples:
+  gmatrix structure runs/quick-0
+  gmatrix train --preset nanda --set train.weights_every=50 --out dense && gmatrix structure dense
+
+Writes structure.parquet, a row for each step whose weights were kept (train.weights_every, and
+every checkpoint), and report.html with its charts. gmatrix train does so at its end. For runs
+on a + b, a - b, a * b or a / b modulo p whose splits are the complete table.";
+
+#[derive(Debug, Args)]
+#[command(after_help = STRUCTURE_EXAMPLES)]
+pub(super) struct StructureArgs {
+    /// Run directory
+    pub dir: PathBuf,
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 #[derive(Debug, Args)]

@@ -22,6 +22,7 @@ use crate::model::{Layout, ModelShape};
 use crate::plan::{Capabilities, Plan, lower};
 use crate::record::{NamedTensor, Run, TensorSet, newest_weights};
 use crate::sites::{self, Sites};
+use crate::structure;
 use crate::task::{Cyclic, Examples, Task};
 use crate::trainer::{Experiment, RecordedRun, Trainer};
 
@@ -298,6 +299,13 @@ pub(super) fn export_weights(source: &Path, args: &ExportArgs) -> Result<()> {
         return Err(Error::io(&weights, "holds an MLP, expected a transformer"));
     };
     write_transformer_lens(&args.out, &shape, &values)
+}
+
+/// Measures the structure of a run at all steps whose weights it kept; says how many, and the last key frequencies.
+pub(super) fn structure(dir: &Path, device: DeviceArgs) -> Result<(usize, Vec<usize>)> {
+    let precision = measuring(device);
+    let make = |plan: Arc<Plan>| executor(&plan, device, precision).map(|(executor, _)| executor);
+    structure::write_structure(dir, &make)
 }
 
 /// Writes the report of a run directory, and says where.

@@ -11,6 +11,7 @@ mod measure;
 mod output;
 mod progress;
 mod report;
+mod structure;
 mod theory;
 mod train;
 
@@ -51,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Gram(args) => gram::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Structure(args) => structure::run(&args),
         Command::Theory(args) => theory::run(&args),
         Command::Completions(args) => completions::run(&args),
     };

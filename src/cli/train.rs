@@ -36,7 +36,7 @@ fn start(args: &TrainArgs) -> Result<ExitCode> {
         seed: config.task.seed,
         ..RunInfo::default()
     };
-    let code = go_on(run.as_mut(), &directory, &config, info, args.quiet)?;
+    let code = go_on(run.as_mut(), &directory, &config, info, args)?;
     timings.finish(args)?;
     Ok(code)
 }
@@ -58,14 +58,20 @@ fn resume(dir: &Path, args: &TrainArgs) -> Result<ExitCode> {
         run.restore(&checkpoint.state)?;
         tracing::info!("resumed at step {}", checkpoint.step);
     }
-    let code = go_on(run.as_mut(), &found.directory, &found.config, found.info, args.quiet)?;
+    let code = go_on(run.as_mut(), &found.directory, &found.config, found.info, args)?;
     timings.finish(args)?;
     Ok(code)
 }
 
-fn go_on(run: &mut dyn Run, directory: &RunDirectory, config: &Config, info: RunInfo, quiet: bool) -> Result<ExitCode> {
+fn go_on(
+    run: &mut dyn Run,
+    directory: &RunDirectory,
+    config: &Config,
+    info: RunInfo,
+    args: &TrainArgs,
+) -> Result<ExitCode> {
     let interrupted = interrupt::flag()?;
-    let mut progress = Progress::new(quiet);
+    let mut progress = Progress::new(args.quiet);
     let recorded = record(run, directory, &config.train, info, &mut progress, &interrupted);
     progress.finish();
     let info = recorded?;
@@ -75,6 +81,12 @@ fn go_on(run: &mut dyn Run, directory: &RunDirectory, config: &Config, info: Run
     if reason == Some(EndReason::Interrupted) {
         eprintln!("go on with: gmatrix train --resume {dir}");
         return Ok(ExitCode::from(INTERRUPTED));
+    }
+    if config.train.weights_every > 0 && config.task.op.is_modular() {
+        // What the run recorded does not depend on it, and the report is due in any case.
+        if let Err(why) = engine::structure(directory.path(), args.device) {
+            tracing::warn!("no structure: {why}");
+        }
     }
     engine::report(directory.path())?;
     Ok(match reason {

@@ -86,6 +86,7 @@ pub(super) const KEYS: &[Key] = &[
     key("train.steps", COUNT, "most steps"),
     key("train.stop", r#""never" or "grokked+K""#, "end K steps after the running median of the test accuracy reached 0.95"),
     key("train.checkpoint_every", COUNT, "steps between checkpoints"),
+    key("train.weights_every", "a whole number", "steps between weights that are kept beside those of checkpoints, for `gmatrix structure`; 0 for none"),
     key("train.chunk", COUNT, "steps the device makes between two looks of the host"),
     key("stats.scalars_every", CADENCE, "when the scalars of the step's batch are measured; at least sometimes"),
     key("stats.evaluate_every", CADENCE, "when both splits are evaluated; at least sometimes"),

@@ -395,6 +395,8 @@ pub struct TrainConfig {
     pub stop: Stop,
     /// Steps between checkpoints.
     pub checkpoint_every: u32,
+    /// Steps between weights that are kept beside those of checkpoints; 0 for none.
+    pub weights_every: u32,
     /// Steps the device runs between two looks of the host.
     pub chunk: u32,
 }

@@ -73,6 +73,10 @@ impl Preset {
                     lr: 1e-3.into(),
                     ..base.optimizer
                 },
+                train: TrainConfig {
+                    weights_every: 200,
+                    ..base.train
+                },
                 ..base
             },
             Self::Prenorm => Config {
@@ -98,6 +102,7 @@ impl Preset {
                 train: TrainConfig {
                     steps: 5000,
                     stop: Stop::Never,
+                    weights_every: 0,
                     ..base.train
                 },
                 ..base
@@ -115,7 +120,10 @@ impl Preset {
                         filter: GradientFilter::GrokfastEma,
                         ..prenorm.optimizer
                     },
-                    train: base.train,
+                    train: TrainConfig {
+                        weights_every: 0,
+                        ..base.train
+                    },
                     ..prenorm
                 }
             }
@@ -138,6 +146,7 @@ impl Preset {
                 },
                 train: TrainConfig {
                     steps: 2000,
+                    weights_every: 100,
                     ..base.train
                 },
                 ..base

@@ -166,6 +166,7 @@ impl Default for TrainConfig {
             steps: 20_000,
             stop: Stop::Grokked { plus: 500 },
             checkpoint_every: 1000,
+            weights_every: 20,
             chunk: 50,
         }
     }

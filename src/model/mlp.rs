@@ -14,6 +14,13 @@ pub struct Saved {
     pre: Vec<View>,
 }
 
+impl Saved {
+    /// Activations of every hidden layer, `[N, width]`.
+    pub fn hidden(&self) -> Vec<View> {
+        self.inputs.iter().skip(1).copied().flatten().collect()
+    }
+}
+
 /// Widths of all layers' outputs.
 fn widths(shape: &MlpShape) -> Vec<usize> {
     shape.hidden.iter().copied().chain([shape.d_vocab_out]).collect()

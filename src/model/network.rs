@@ -74,6 +74,14 @@ impl Network {
         }
     }
 
+    /// The activations of every MLP's neurons at the last position, layer by layer: `[N, width]` each.
+    pub fn hidden(&self, forward: &Forward) -> Vec<View> {
+        match &forward.saved {
+            Saved::Transformer(saved) => saved.hidden(),
+            Saved::Mlp(saved) => saved.hidden(),
+        }
+    }
+
     /// Adds the backward pass from a cotangent of the logits `[N, V]`, and returns the sites of all parameters.
     pub fn backward(&self, builder: &mut PlanBuilder, forward: &Forward, cotangent: View) -> Vec<Site> {
         let (weights, batch) = (self.weights(forward.dropout), forward.batch);

@@ -198,6 +198,18 @@ impl View {
         }
     }
 
+    /// The first element of a part within its buffer.
+    ///
+    /// # Panics
+    /// If this view is a whole arena.
+    #[track_caller]
+    pub fn start(self) -> usize {
+        match self {
+            Self::Part { start, .. } => start,
+            Self::Whole(arena) => panic!("start of the whole arena {arena:?}"),
+        }
+    }
+
     /// Whether a part has no elements.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
 //! The run directory: who may write in it, its checkpoints, and what of it survives a kill.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ const CONFIG: &str = "config.toml";
 const LOCK: &str = "run.lock";
 /// Name of the folder with weights and states.
 const CHECKPOINTS: &str = "checkpoints";
+/// Name of the folder with the weights of the steps between.
+const KEPT: &str = "weights";
 const WEIGHTS: &str = ".safetensors";
 const STATE: &str = ".state.safetensors";
 
@@ -154,6 +157,16 @@ impl RunDirectory {
         info::write(&self.path, info)
     }
 
+    /// Keeps the weights of a step that need not be one of a checkpoint.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Io`] names the file that could not be written.
+    pub fn keep_weights(&self, step: u64, weights: &TensorSet) -> Result<()> {
+        let folder = self.path.join(KEPT);
+        fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, format!("cannot be created: {e}")))?;
+        weights.write(&folder.join(format!("step-{step:08}{WEIGHTS}")))
+    }
+
     /// Replaces `run.json`.
     ///
     /// # Errors
@@ -227,7 +240,7 @@ impl RunDirectory {
     }
 
     fn remove_later_than(&self, step: Option<u64>) -> Result<()> {
-        for folder in ["", metrics::PARTS, CHECKPOINTS] {
+        for folder in ["", metrics::PARTS, CHECKPOINTS, KEPT] {
             let folder = self.path.join(folder);
             for name in listing::names(&folder)? {
                 let later = [STATE, WEIGHTS]
@@ -259,6 +272,23 @@ pub fn newest_weights(path: &Path) -> Result<PathBuf> {
         .max();
     let (_, name) = newest.ok_or_else(|| Error::io(path, "has no checkpoint yet"))?;
     Ok(folder.join(name))
+}
+
+/// All weights in a run directory by their step, ascending: those of checkpoints and those kept between them.
+///
+/// # Errors
+/// [`crate::ErrorKind::Io`] if it cannot be read.
+pub fn kept_weights(path: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let mut found = BTreeMap::new();
+    for folder in [CHECKPOINTS, KEPT] {
+        let folder = path.join(folder);
+        for name in listing::names(&folder)? {
+            if let Some(step) = listing::number_in(&name, "step-", WEIGHTS) {
+                found.insert(step, folder.join(name));
+            }
+        }
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// A directory counts as empty if a run was killed in it before its configuration was written.

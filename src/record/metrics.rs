@@ -39,6 +39,35 @@ impl MetricsTable {
             .filter(|(_, v)| !v.is_nan())
     }
 
+    /// Adds the columns of a table that has other columns, row by row of the same run and step; rows of its own are added.
+    pub fn join(&mut self, other: &Self) {
+        let mut places: BTreeMap<(u32, u64), usize> = self
+            .runs
+            .iter()
+            .copied()
+            .zip(self.steps.iter().copied())
+            .zip(0..)
+            .collect();
+        for key in other.runs.iter().copied().zip(other.steps.iter().copied()) {
+            let rows = places.len();
+            if *places.entry(key).or_insert(rows) == rows {
+                self.runs.push(key.0);
+                self.steps.push(key.1);
+            }
+        }
+        let rows = self.steps.len();
+        self.columns
+            .values_mut()
+            .for_each(|column| column.resize(rows, f64::NAN));
+        for (name, values) in &other.columns {
+            let column = self.columns.entry(name.clone()).or_insert_with(|| vec![f64::NAN; rows]);
+            for (k, value) in values.iter().enumerate() {
+                column[places[&(other.runs[k], other.steps[k])]] = *value;
+            }
+        }
+        self.sort();
+    }
+
     fn append(&mut self, file: MetricsFile) -> Result<()> {
         for batch in file.batches(u64::MAX)? {
             let batch = batch?;
@@ -90,6 +119,30 @@ pub fn read_metrics(dir: &Path) -> Result<MetricsTable> {
     Err(Error::io(dir.join(PARTS), "parts vanish while they are read"))
 }
 
+/// Writes rows as one file, which appears whole or not at all.
+///
+/// # Errors
+/// [`crate::ErrorKind::Io`] if it cannot be written.
+pub fn write_rows(path: &Path, columns: &[String], rows: &[MetricsRow]) -> Result<()> {
+    let batch = parquet_file::batch_of(columns, rows);
+    let schema = batch.schema();
+    parquet_file::write(path, &schema, None, [Ok(batch)].into_iter())
+}
+
+/// Reads what [`write_rows`] wrote; none where there is no such file.
+///
+/// # Errors
+/// [`crate::ErrorKind::Io`] if it is damaged.
+pub fn read_rows(path: &Path) -> Result<Option<MetricsTable>> {
+    let Some(file) = MetricsFile::open(path)? else {
+        return Ok(None);
+    };
+    let mut table = MetricsTable::default();
+    table.append(file)?;
+    table.sort();
+    Ok(Some(table))
+}
+
 /// `None` if a part vanished meanwhile.
 fn try_read(dir: &Path) -> Result<Option<MetricsTable>> {
     let mut table = MetricsTable::default();
@@ -122,9 +175,7 @@ pub(super) fn write_part(dir: &Path, step: u64, columns: &[String], rows: &[Metr
     if rows.is_empty() {
         return Ok(());
     }
-    let batch = parquet_file::batch_of(columns, rows);
-    let schema = batch.schema();
-    parquet_file::write(&part_path(dir, step), &schema, None, [Ok(batch)].into_iter())
+    write_rows(&part_path(dir, step), columns, rows)
 }
 
 /// Joins all parts into `metrics.parquet` and removes them. Where `at_any_size` is not set, only once they hold at

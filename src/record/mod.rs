@@ -6,6 +6,7 @@
 //! metrics.parquet                           the parts before, joined
 //! checkpoints/step-00002000.safetensors     weights
 //! checkpoints/step-00002000.state.safetensors   every persistent buffer
+//! weights/step-00000020.safetensors         weights between checkpoints, where they are kept
 //! run.json                                  device, timings, how it ended
 //! run.lock                                  locked by the process that writes
 //! ```
@@ -52,8 +53,8 @@ pub use crate::tensors::{Dtype, Element, NamedTensor, TensorSet};
 pub use row::{EndReason, Ended, MetricsRow};
 #[cfg(feature = "record")]
 pub use {
-    directory::{Checkpoint, Resumed, RunDirectory, Unfinished, newest_weights},
+    directory::{Checkpoint, Resumed, RunDirectory, Unfinished, kept_weights, newest_weights},
     info::{RunInfo, Timings, read_run_info},
-    metrics::{MetricsTable, read_metrics},
+    metrics::{MetricsTable, read_metrics, read_rows, write_rows},
     session::{Chunk, Observer, Run, record},
 };

@@ -99,6 +99,9 @@ pub fn record(
     observer.step(run.step(), steps);
 
     let mut rows = Vec::new();
+    if is_kept(config, run.step()) {
+        directory.keep_weights(run.step(), &run.weights()?)?;
+    }
     loop {
         let before = run.step();
         let chunk = run.run_chunk(chunk_limit(config, before))?;
@@ -108,6 +111,9 @@ pub fn record(
         rows.extend(chunk.rows);
 
         let stopped = |reason| Some(Ended { reason, step });
+        if is_kept(config, step) {
+            directory.keep_weights(step, &run.weights()?)?;
+        }
         let ended = chunk
             .ended
             .or_else(|| stopped(EndReason::Steps).filter(|_| step >= steps))
@@ -128,12 +134,22 @@ pub fn record(
 }
 
 /// Where the next chunk ends: at multiples of `chunk` whatever came before, so that a resumed run is cut at the same
-/// steps as one that was never stopped, and at checkpoints and the last step.
+/// steps as one that was never stopped, and at checkpoints, where weights are kept, and at the last step.
 fn chunk_limit(config: &TrainConfig, step: u64) -> u64 {
     let next = |every: u32| (step / u64::from(every) + 1) * u64::from(every);
+    let kept = match config.weights_every {
+        0 => u64::MAX,
+        every => next(every),
+    };
     next(config.chunk)
         .min(next(config.checkpoint_every))
+        .min(kept)
         .min(u64::from(config.steps))
+}
+
+/// Whether the weights of a step are kept for what is computed from them later.
+fn is_kept(config: &TrainConfig, step: u64) -> bool {
+    config.weights_every > 0 && step.is_multiple_of(u64::from(config.weights_every))
 }
 
 fn update(info: &mut RunInfo, run: &dyn Run, seconds: f64) {

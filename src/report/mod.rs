@@ -1,7 +1,7 @@
 //! `report.html`: one self-contained page with interactive charts of one run.
 //!
 //! ```text
-//! metrics, run.json, config.toml ──► recorded (rows of one run) ──► charts ──► page ──► report.html
+//! metrics, structure, run.json, config.toml ──► recorded (rows of one run) ──► charts ──► page ──► report.html
 //!                                           └──► facts (words, numbers) ──┘
 //! ```
 //!
@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::record::{RunInfo, read_metrics, read_run_info};
+use crate::structure::read_structure;
 use facts::Facts;
 use recorded::Recorded;
 
@@ -38,7 +39,10 @@ pub fn write_report(dir: &Path) -> Result<PathBuf> {
     if !dir.is_dir() {
         return Err(Error::io(dir, "no such directory; expected a run directory"));
     }
-    let table = read_metrics(dir)?;
+    let mut table = read_metrics(dir)?;
+    if let Some(structure) = read_structure(dir)? {
+        table.join(&structure);
+    }
     let config_path = dir.join("config.toml");
     let config = Config::from_file(&config_path)?;
     let config_text = fs::read_to_string(&config_path).map_err(|e| Error::io(&config_path, e))?;

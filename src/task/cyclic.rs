@@ -75,9 +75,19 @@ impl Cyclic {
 
     /// The element of a op b; none where an operand has none.
     pub fn of_pair(&self, a: u32, b: u32) -> Option<usize> {
-        let (a, b) = (self.of_class(a as usize)?, self.of_class(b as usize)?);
+        Some(self.combine(self.of_class(a as usize)?, self.of_class(b as usize)?))
+    }
+
+    /// The element that two elements, each below the order, make: their sum, or their difference.
+    pub fn combine(&self, x: usize, y: usize) -> usize {
         let n = self.order();
-        Some(if self.subtracts { (a + n - b) % n } else { (a + b) % n })
+        if self.subtracts { (x + n - y) % n } else { (x + y) % n }
+    }
+
+    /// The elements of an example's operands; none where one has none.
+    pub fn operands(&self, examples: &Examples, row: usize) -> Option<(usize, usize)> {
+        let (a, b) = Self::pair(examples, row);
+        Some((self.of_class(a as usize)?, self.of_class(b as usize)?))
     }
 
     /// The operands of an example.

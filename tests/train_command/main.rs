@@ -5,6 +5,7 @@
 mod measured;
 mod profile;
 mod stopped;
+mod structure;
 mod wrong;
 
 use std::fs;

@@ -36,6 +36,7 @@ pub fn transformer() -> Config {
             steps: 24,
             stop: Stop::Never,
             checkpoint_every: 8,
+            weights_every: 0,
             chunk: 8,
         },
         stats: StatsConfig {

@@ -13,6 +13,13 @@ pub(super) struct Block {
     feed_forward: FeedForward,
 }
 
+impl Block {
+    /// Activations of its MLP at the last position, `[N, d_mlp]`.
+    pub fn neurons(&self) -> View {
+        self.feed_forward.neurons()
+    }
+}
+
 /// One block of one pass.
 pub(super) struct Pass<'a> {
     pub net: Weights<'a>,

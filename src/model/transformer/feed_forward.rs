@@ -11,6 +11,15 @@ pub(super) struct FeedForward {
     input: Normed,
     pre: View,
     hidden: View,
+    queries: usize,
+}
+
+impl FeedForward {
+    /// Activations at the last position, `[N, d_mlp]`: positions are outermost.
+    pub fn neurons(&self) -> View {
+        let slab = self.hidden.len() / self.queries;
+        self.hidden.part(self.hidden.len() - slab, slab)
+    }
 }
 
 impl Pass<'_> {
@@ -46,7 +55,13 @@ impl Pass<'_> {
             self.name("mlp.out"),
             vec![with_both.call(hidden, self.weight("mlp.W_out"), next, [rows, f, d])],
         );
-        (FeedForward { input, pre, hidden }, next)
+        let saved = FeedForward {
+            input,
+            pre,
+            hidden,
+            queries,
+        };
+        (saved, next)
     }
 
     /// Adds its backward pass from the cotangent of the block's output; returns that of `middle`.

@@ -19,6 +19,13 @@ pub(super) struct Saved {
     last: Normed,
 }
 
+impl Saved {
+    /// Activations of every block's MLP at the last position, `[N, d_mlp]`.
+    pub fn hidden(&self) -> Vec<View> {
+        self.blocks.iter().map(Block::neurons).collect()
+    }
+}
+
 /// Adds a forward pass; returns the logits `[N, V]` and what the backward pass needs.
 pub(super) fn forward(
     net: Weights<'_>,

@@ -4,6 +4,7 @@ mod geometry;
 mod learning;
 mod noise;
 mod properties;
+mod structure;
 
 use super::chart::Drawn;
 use super::recorded::Recorded;
@@ -21,7 +22,7 @@ pub struct Section {
 
 /// Draws every chart of the report.
 pub fn draw(recorded: &Recorded, config: &Config) -> Vec<Section> {
-    vec![
+    let mut sections = vec![
         Section {
             id: "learning",
             title: "Learning",
@@ -42,5 +43,14 @@ pub fn draw(recorded: &Recorded, config: &Config) -> Vec<Section> {
             title: "What moves the properties",
             charts: properties::charts(recorded, config),
         },
-    ]
+    ];
+    // Not every task has frequencies, and where it has they are measured only if asked for.
+    if recorded.suffixes("fourier.".to_owned()).next().is_some() {
+        sections.push(Section {
+            id: "structure",
+            title: "What has grown: frequencies and neurons",
+            charts: structure::charts(recorded),
+        });
+    }
+    sections
 }

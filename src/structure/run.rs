@@ -1,0 +1,69 @@
+//! The structure of a whole run, from the weights it kept.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::columns::Snapshot;
+use super::neurons::key_frequencies;
+use super::table::Table;
+use crate::backend::Make;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::model::weights::{Overrides, read_weights};
+use crate::record::{MetricsRow, MetricsTable, kept_weights, read_rows, write_rows};
+use crate::task::{Cyclic, Task};
+
+/// Name of the file in a run directory: `step`, `run` and the columns `fourier.*` and `price.*`, a row for each step whose
+/// weights were kept.
+pub const FILE: &str = "structure.parquet";
+
+/// Measures all weights that a run kept, writes [`FILE`], and returns how many there were and the key frequencies of the
+/// last.
+///
+/// # Errors
+/// If the run's operation adds in no cyclic group or its splits are not the complete table; if there are no weights, or a
+/// file cannot be read or written.
+pub fn write_structure(dir: &Path, make: Make) -> Result<(usize, Vec<usize>)> {
+    let config = Config::from_file(&dir.join("config.toml"))?;
+    let task = Task::new(&config.task, &config.model)?;
+    let group = Cyclic::new(config.task.op, config.task.p)?;
+    let table = Table::new(group, &task.train, &task.test, config.loss.kind)?;
+    let mut snapshots: Vec<Snapshot> = Vec::new();
+    for (step, path) in kept_weights(dir)? {
+        let (shape, weights) = read_weights(&path, Overrides::default())?;
+        snapshots.push(Snapshot::new(make, &table, &shape, &weights, step)?);
+    }
+    let last = snapshots
+        .last()
+        .ok_or_else(|| Error::io(dir, "holds no weights yet, expected some in checkpoints or weights"))?;
+    let keys = key_frequencies(&last.responses.neurons);
+
+    let mut rows = Vec::new();
+    for (k, snapshot) in snapshots.iter().enumerate() {
+        let before = k.checked_sub(1).map(|k| &snapshots[k].responses.neurons[..]);
+        rows.push((snapshot.step, snapshot.columns(&table, &keys, before)?));
+    }
+    let names: BTreeSet<String> = rows.iter().flat_map(|(_, columns)| columns.keys().cloned()).collect();
+    let names: Vec<String> = names.into_iter().collect();
+    let rows: Vec<MetricsRow> = rows
+        .iter()
+        .map(|(step, columns)| MetricsRow {
+            run: 0,
+            step: *step,
+            values: names
+                .iter()
+                .map(|name| columns.get(name).copied().unwrap_or(f64::NAN))
+                .collect(),
+        })
+        .collect();
+    write_rows(&dir.join(FILE), &names, &rows)?;
+    Ok((rows.len(), keys))
+}
+
+/// The rows of [`FILE`] in a run directory; none where it was not written.
+///
+/// # Errors
+/// If it is damaged.
+pub fn read_structure(dir: &Path) -> Result<Option<MetricsTable>> {
+    read_rows(&dir.join(FILE))
+}
