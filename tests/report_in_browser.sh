@@ -37,12 +37,12 @@ else
     [[ $root == *"data-drawn=\"${#charts[@]}\""* ]] || fail "not all of ${#charts[@]} charts were drawn: $root"
 fi
 for chart in "${charts[@]}"; do
-    # What plotly.js drew: the chart's figure up to its data, and in it the layer of lines and points (the legend, which
-    # comes after, has lines of its own).
+    # What plotly.js drew: the chart's figure up to its data, and in it the layers of lines, points and heat maps (the
+    # legend, which comes after, has lines of its own).
     awk -v RS='<figure ' -v id="id=\"$chart\"" 'index($0, id) { sub(/<script.*/, ""); print }' "$dom" >"$profile/figure"
     grep -q 'class="main-svg"' "$profile/figure" || fail "$chart was not drawn"
-    awk -v RS='<g class="' '/^[a-z]+layer/ { on = /^scatterlayer/ } on' "$profile/figure" >"$profile/layer"
-    grep -Eq '<path class="(js-line|point)"[^>]* d="M' "$profile/layer" || fail "$chart shows no data"
+    awk -v RS='<g class="' '/^[a-z]+layer/ { on = /^(scatter|heatmap)layer/ } on' "$profile/figure" >"$profile/layer"
+    grep -Eq '<path class="(js-line|point)"[^>]* d="M|<image [^>]*href="data:image' "$profile/layer" || fail "$chart shows no data"
 done
 
 if [[ $# -ge 2 ]]; then
