@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::columns::Snapshot;
+use super::columns::measure;
 use super::neurons::key_frequencies;
 use super::table::Table;
 use crate::backend::Make;
@@ -28,20 +28,20 @@ pub fn write_structure(dir: &Path, make: Make) -> Result<(usize, Vec<usize>)> {
     let task = Task::new(&config.task, &config.model)?;
     let group = Cyclic::new(config.task.op, config.task.p)?;
     let table = Table::new(group, &task.train, &task.test, config.loss.kind)?;
-    let mut snapshots: Vec<Snapshot> = Vec::new();
-    for (step, path) in kept_weights(dir)? {
-        let (shape, weights) = read_weights(&path, Overrides::default())?;
-        snapshots.push(Snapshot::new(make, &table, &shape, &weights, step)?);
-    }
-    let last = snapshots
+    let kept = kept_weights(dir)?;
+    let (_, last) = kept
         .last()
         .ok_or_else(|| Error::io(dir, "holds no weights yet, expected some in checkpoints or weights"))?;
-    let keys = key_frequencies(&last.responses.neurons);
+    let (shape, weights) = read_weights(last, Overrides::default())?;
+    let keys = key_frequencies(&table.responses(make, &shape, &weights)?.neurons);
 
     let mut rows = Vec::new();
-    for (k, snapshot) in snapshots.iter().enumerate() {
-        let before = k.checked_sub(1).map(|k| &snapshots[k].responses.neurons[..]);
-        rows.push((snapshot.step, snapshot.columns(&table, &keys, before)?));
+    let mut before = None;
+    for (step, path) in &kept {
+        let (shape, weights) = read_weights(path, Overrides::default())?;
+        let (columns, neurons) = measure(make, &table, (&shape, &weights), &keys, before.as_deref())?;
+        rows.push((*step, columns));
+        before = Some(neurons);
     }
     let names: BTreeSet<String> = rows.iter().flat_map(|(_, columns)| columns.keys().cloned()).collect();
     let names: Vec<String> = names.into_iter().collect();
