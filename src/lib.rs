@@ -117,6 +117,7 @@ pub mod schedule;
 pub mod sites;
 pub mod stats;
 pub mod structure;
+pub mod sweep;
 pub mod task;
 mod tensor_file;
 pub mod tensors;

@@ -30,7 +30,7 @@ open_page --window-size=1280,1000 --dump-dom >"$dom" || fail "the browser failed
 root=$(grep -o -m1 '<html[^>]*>' "$dom")
 [[ $root != *data-error* ]] || fail "the page's script failed: $root"
 
-mapfile -t charts < <(grep -o '<div class="chart[^>]*>' "$dom" | grep -o 'id="chart-[a-z-]*"' | cut -d'"' -f2)
+mapfile -t charts < <(grep -o '<div class="chart[^>]*>' "$dom" | grep -o 'id="chart-[a-z0-9-]*"' | cut -d'"' -f2)
 if [[ ${#charts[@]} -eq 0 ]]; then
     grep -q 'id="empty"' "$dom" || fail "no chart on the page, and nothing says why"
 else

@@ -11,6 +11,7 @@
 //! | is there a period, and of what form | [`period`], [`waveform`], [`coherence`], [`autocorrelation`] |
 //! | what moves the weight norm | [`norm_budget`] |
 //! | how often does the agreement of gradients fall | [`instabilities`] |
+//! | how long does it take, where some were not seen to the end | [`survival`] |
 //! | do two quantities go together, beyond a third | [`correlation`], [`bootstrap`] |
 //! | which model explains a frequency | [`model_comparison`], [`frequency_models`] |
 //! | selection or transmission | [`price`] |
@@ -34,5 +35,6 @@ pub mod red_noise;
 pub mod regression;
 pub mod series;
 pub mod spectrum;
+pub mod survival;
 pub mod transitions;
 pub mod waveform;

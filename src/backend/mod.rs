@@ -126,8 +126,16 @@ pub type Make<'a> = &'a dyn Fn(Arc<Plan>) -> Result<Box<dyn Executor>>;
 /// # Errors
 /// As [`crate::plan::lower`].
 pub fn cpu_executor(plan: Arc<Plan>, precision: Precision) -> Result<Box<dyn Executor>> {
+    cpu_executor_for(plan, precision, 1)
+}
+
+/// The CPU's executor for so many runs.
+///
+/// # Errors
+/// As [`crate::plan::lower`].
+pub fn cpu_executor_for(plan: Arc<Plan>, precision: Precision, runs: usize) -> Result<Box<dyn Executor>> {
     Ok(match precision {
-        Precision::F32 => Box::new(cpu::CpuExecutor::<f32>::new(plan, 1)?),
-        Precision::F64 => Box::new(cpu::CpuExecutor::<f64>::new(plan, 1)?),
+        Precision::F32 => Box::new(cpu::CpuExecutor::<f32>::new(plan, runs)?),
+        Precision::F64 => Box::new(cpu::CpuExecutor::<f64>::new(plan, runs)?),
     })
 }

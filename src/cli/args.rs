@@ -22,6 +22,7 @@ Examples:
   gmatrix train                         preset quick on the best device, into runs/quick-0
   gmatrix train --preset nanda --set task.seed=3
   gmatrix train --resume runs/nanda-3   after Ctrl-C, a crash or a power cut
+  gmatrix sweep studies/beta1.toml      many runs, one report; see docs/sweeps.md
   gmatrix measure --weights W.safetensors --data D.safetensors --json -
   gmatrix gram --sites S.safetensors    captured by any program, in any framework
 
@@ -35,13 +36,15 @@ pub(super) enum Command {
     Devices(DevicesArgs),
     /// Train a network and measure its gradients on the way
     Train(TrainArgs),
+    /// Train all runs of a study side by side, on the CPU
+    Sweep(SweepArgs),
     /// Measure the gradients of given weights on given data
     Measure(MeasureArgs),
     /// Measure captured activations and cotangents of any network
     Gram(GramArgs),
     /// Write weights as another program reads them, or the examples of a run
     Export(ExportArgs),
-    /// Write report.html of a run directory anew
+    /// Write report.html of a run directory or a sweep's anew
     Report(ReportArgs),
     /// Measure which frequencies and neurons a run has grown, from the weights it kept
     Structure(StructureArgs),
@@ -108,6 +111,50 @@ pub(super) struct TrainArgs {
     /// Write the first 100,000 launches for Perfetto or chrome://tracing
     #[arg(long, value_name = "FILE", conflicts_with = "print_plan")]
     pub trace: Option<PathBuf>,
+    /// Show no progress
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+const SWEEP_EXAMPLES: &str = "\
+Examples:
+  gmatrix sweep S.toml --dry-run                 the runs, the packs, memory and time; trains nothing
+  gmatrix sweep S.toml                           into sweeps/S
+  gmatrix sweep S.toml --resume                  after Ctrl-C, a crash or a power cut; or to help a worker
+  gmatrix sweep S.toml --out DIR --shard 2/4     the second of four parts, on any machine that sees DIR
+  gmatrix sweep S.toml --slurm 8 --sbatch=--cpus-per-task=16 --wait
+
+Any number of processes may work on one directory: each run is done by one of them. The
+directory holds sweep.toml, a run directory for each run, runs.parquet with a row for each
+run, and report.html.";
+
+#[derive(Debug, Args)]
+#[command(after_help = SWEEP_EXAMPLES)]
+pub(super) struct SweepArgs {
+    /// What is swept; see docs/sweeps.md
+    #[arg(value_name = "SWEEP.toml")]
+    pub file: PathBuf,
+    /// Directory of the sweep [default: sweeps/<name of the file>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the sweep in that directory, or join the processes that work on it
+    #[arg(long)]
+    pub resume: bool,
+    /// Do part i of n only, from 1; the directory may have been begun by another part
+    #[arg(long, value_name = "i/n")]
+    pub shard: Option<String>,
+    /// Submit a Slurm job array of so many tasks, each of which does a part
+    #[arg(long, value_name = "TASKS", conflicts_with = "shard", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub slurm: Option<u32>,
+    /// An option for sbatch, as --sbatch=--time=60. May be repeated
+    #[arg(long, value_name = "OPTION", requires = "slurm")]
+    pub sbatch: Vec<String>,
+    /// Wait for the tasks to end, then write the report
+    #[arg(long, requires = "slurm")]
+    pub wait: bool,
+    /// Print the runs, the packs, memory and an estimate of the time, and end
+    #[arg(long, conflicts_with_all = ["out", "resume", "slurm"])]
+    pub dry_run: bool,
     /// Show no progress
     #[arg(long)]
     pub quiet: bool,
@@ -229,7 +276,7 @@ pub(super) struct ExportArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// Run directory
+    /// Run directory, or directory of a sweep
     pub dir: PathBuf,
 }
 

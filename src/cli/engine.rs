@@ -23,6 +23,7 @@ use crate::plan::{Capabilities, Plan, lower};
 use crate::record::{NamedTensor, Run, TensorSet, newest_weights};
 use crate::sites::{self, Sites};
 use crate::structure;
+use crate::sweep::{SweepDirectory, SweepSpec, collect};
 use crate::task::{Cyclic, Examples, Task};
 use crate::trainer::{Experiment, RecordedRun, Trainer};
 
@@ -308,9 +309,21 @@ pub(super) fn structure(dir: &Path, device: DeviceArgs) -> Result<(usize, Vec<us
     structure::write_structure(dir, &make)
 }
 
-/// Writes the report of a run directory, and says where.
+/// Writes the report of a run directory or of a sweep's, and says where.
 pub(super) fn report(dir: &Path) -> Result<PathBuf> {
+    if SweepDirectory::is_at(dir) {
+        let (directory, spec) = SweepDirectory::find(dir)?;
+        sweep_report(&directory, &spec)?;
+        return Ok(dir.join("report.html"));
+    }
     crate::report::write_report(dir)
+}
+
+/// Writes the table and the report of the runs of a sweep that ended, and says how many they are.
+pub(super) fn sweep_report(directory: &SweepDirectory, spec: &SweepSpec) -> Result<usize> {
+    let runs = collect(directory, spec)?;
+    crate::report::write_sweep_report(directory, spec, &runs)?;
+    Ok(runs.len())
 }
 
 /// The flat keys, and `ntcov` with its names.

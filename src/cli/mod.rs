@@ -11,7 +11,9 @@ mod measure;
 mod output;
 mod progress;
 mod report;
+mod slurm;
 mod structure;
+mod sweep;
 mod theory;
 mod train;
 
@@ -48,6 +50,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Devices(args) => devices::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Measure(args) => measure::run(&args),
         Command::Gram(args) => gram::run(&args),
         Command::Export(args) => export::run(&args),

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::record::{MetricsRow, Observer};
 
 /// Seconds between lines where there is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+pub(super) const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// The columns shown, and what they are called.
 const SHOWN: [(&str, &str); 5] = [
@@ -117,7 +117,7 @@ fn short(value: f64) -> String {
 }
 
 /// `1:02:03` or `2:03`.
-fn clock(time: Duration) -> String {
+pub(super) fn clock(time: Duration) -> String {
     let s = time.as_secs();
     match s / 3600 {
         0 => format!("{}:{:02}", s / 60, s % 60),

@@ -105,6 +105,12 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
+/// All names, in the order of the file.
+#[cfg(feature = "record")]
+pub(crate) fn key_names() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|key| key.name)
+}
+
 /// The sections.
 pub(super) fn sections() -> Vec<&'static str> {
     let mut names: Vec<&str> = KEYS
@@ -116,7 +122,7 @@ pub(super) fn sections() -> Vec<&'static str> {
 }
 
 /// All values by `section.key`; keys that are not set are absent.
-pub(super) fn flat(config: &Config) -> BTreeMap<String, Value> {
+pub(crate) fn flat(config: &Config) -> BTreeMap<String, Value> {
     let table = Table::try_from(config).unwrap_or_default();
     let mut all = BTreeMap::new();
     for (section, keys) in table {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize as _;
-use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
-use toml::{Spanned, Table, Value};
+use toml::de::DeValue;
+use toml::{Table, Value};
 
+use super::source::{Entry, Place, Source, parse_value, plain};
 use super::{Config, Preset, check, keys};
 use crate::error::{Error, Result};
 
@@ -30,14 +30,14 @@ pub struct Layers {
 /// Where a value was written.
 #[derive(Debug, Clone)]
 enum Origin {
-    File { path: PathBuf, line: usize, column: usize },
+    File(Place),
     Set(String),
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Self::File(place) => place.fmt(f),
             Self::Set(text) => write!(f, "--set {text}"),
         }
     }
@@ -56,50 +56,48 @@ impl Layers {
     ///
     /// # Errors
     /// Names file, line, column and key, what was found and what was expected.
-    pub fn file(mut self, path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        let origin = |offset: usize| {
-            let before = &text[..offset.min(text.len())];
-            let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-            Origin::File {
-                path: path.to_path_buf(),
-                line: before.matches('\n').count() + 1,
-                column: before[line_start..].chars().count() + 1,
+    pub fn file(self, path: &Path) -> Result<Self> {
+        let source = Source::read(path)?;
+        let entries = source.parse()?;
+        self.sections(&source, entries)
+    }
+
+    /// Takes over all keys of some sections of a file.
+    pub(crate) fn sections(mut self, source: &Source, sections: Vec<Entry<'_>>) -> Result<Self> {
+        for section in sections {
+            if !keys::sections().contains(&section.name.as_str()) {
+                let text = unknown_section(&section.name);
+                return Err(Error::config(format!("{}: {text}", section.at)));
             }
-        };
-        let table = DeTable::parse(&text).map_err(|e| {
-            let offset = e.span().map_or(0, |span| span.start);
-            let message = e.message().trim().replace('\n', ", ");
-            Error::config(format!("{}: not valid TOML: {message}", origin(offset)))
-        })?;
-        for (section, keys) in in_order(table.into_inner()) {
-            let section_at = origin(section.span().start);
-            let section = section.into_inner();
-            if !keys::sections().contains(&section.as_ref()) {
-                return Err(Error::config(format!("{section_at}: {}", unknown_section(&section))));
-            }
-            let value_at = origin(keys.span().start);
-            let DeValue::Table(keys) = keys.into_inner() else {
+            let DeValue::Table(keys) = section.value else {
                 return Err(Error::config(format!(
-                    "{value_at}: {section} is a section, expected [{section}] and its keys below"
+                    "{}: {name} is a section, expected [{name}] and its keys below",
+                    section.value_at,
+                    name = section.name
                 )));
             };
-            for (key, value) in in_order(keys) {
-                let path = [section.as_ref(), key.get_ref()];
-                let name = path.join(".");
-                if keys::find(&name).is_none() {
-                    return Err(Error::config(format!(
-                        "{}: {}",
-                        origin(key.span().start),
-                        unknown_key(&name)
-                    )));
-                }
-                let at = origin(value.span().start);
-                let value = plain(value).map_err(|e| Error::config(format!("{at}: {name}: {e}")))?;
-                self.assign(&path, value, at)?;
+            for entry in source.entries(keys) {
+                let name = format!("{}.{}", section.name, entry.name);
+                known(&name).map_err(|text| Error::config(format!("{}: {text}", entry.at)))?;
+                let value = plain(entry.value).map_err(|e| {
+                    let at = &entry.value_at;
+                    Error::config(format!("{at}: {name}: {e}"))
+                })?;
+                self.assign(&[&section.name, &entry.name], value, Origin::File(entry.value_at))?;
             }
         }
         Ok(self)
+    }
+
+    /// Takes over a value of `section.key` that stands at a place.
+    pub(crate) fn value(&mut self, key: &str, value: Value, at: &Place) -> Result<()> {
+        let path: Vec<&str> = key.split('.').collect();
+        self.assign(&path, value, Origin::File(at.clone()))
+    }
+
+    /// All values so far by `section.key`, checked by their types alone.
+    pub(crate) fn flat(&self) -> BTreeMap<String, Value> {
+        keys::flat(&self.config)
     }
 
     /// Takes over one setting, `section.key=value`; the value is TOML, or else a string.
@@ -166,6 +164,11 @@ impl Layers {
     }
 }
 
+/// Whether there is a key `section.key`; if not, what may have been meant.
+pub(crate) fn known(name: &str) -> Result<(), String> {
+    keys::find(name).map(|_| ()).ok_or_else(|| unknown_key(name))
+}
+
 /// The place of a value in nested tables.
 fn entry<'a>(table: &'a mut Table, path: &[&str]) -> Option<&'a mut Value> {
     let (first, rest) = path.split_first()?;
@@ -194,22 +197,4 @@ fn unknown_key(name: &str) -> String {
         (true, true) => format!("unknown key {name}; the sections are {}", keys::sections().join(", ")),
         (true, false) => format!("unknown key {name}; the keys are {}", names.join(", ")),
     }
-}
-
-type Entry<'i> = (Spanned<DeString<'i>>, Spanned<DeValue<'i>>);
-
-/// The entries as they stand in the file, so that the first error is told.
-fn in_order(table: DeTable<'_>) -> Vec<Entry<'_>> {
-    let mut entries: Vec<_> = table.into_iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries
-}
-
-/// A value with its positions forgotten.
-fn plain(value: Spanned<DeValue<'_>>) -> Result<Value, toml::de::Error> {
-    Value::deserialize(ValueDeserializer::from(value))
-}
-
-fn parse_value(text: &str) -> Option<Value> {
-    plain(DeValue::parse(text).ok()?).ok()
 }

@@ -7,6 +7,7 @@ mod keys;
 mod layers;
 mod presets;
 mod property;
+mod source;
 mod values;
 
 use std::collections::BTreeMap;
@@ -20,9 +21,14 @@ use crate::schedule::{Cadence, Scheduled};
 
 pub use files::Files;
 pub use further::FurtherGram;
+pub(crate) use keys::flat;
+#[cfg(feature = "record")]
+pub(crate) use keys::key_names;
 pub use layers::Layers;
+pub(crate) use layers::known;
 pub use presets::{Preset, presets_page};
 pub use property::{Property, Split};
+pub(crate) use source::{Entry, Place, Source, plain};
 
 /// A complete run configuration; the TOML file has one table per field.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

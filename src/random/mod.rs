@@ -42,6 +42,8 @@ pub enum Purpose {
     Analysis = 32,
     /// Draws of `gmatrix theory`.
     Theory = 33,
+    /// Points of a sweep; one sub-stream for each key.
+    Sweep = 34,
 }
 
 /// A random-access stream of numbers.

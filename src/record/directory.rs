@@ -14,15 +14,15 @@ use crate::files;
 use crate::tensors::TensorSet;
 
 /// Name of the complete configuration.
-const CONFIG: &str = "config.toml";
+pub(super) const CONFIG: &str = "config.toml";
 /// Name of the file whose lock says that a process writes here. It stays: removing it would race with the next owner.
 const LOCK: &str = "run.lock";
 /// Name of the folder with weights and states.
-const CHECKPOINTS: &str = "checkpoints";
+pub(super) const CHECKPOINTS: &str = "checkpoints";
 /// Name of the folder with the weights of the steps between.
 const KEPT: &str = "weights";
-const WEIGHTS: &str = ".safetensors";
-const STATE: &str = ".state.safetensors";
+pub(super) const WEIGHTS: &str = ".safetensors";
+pub(super) const STATE: &str = ".state.safetensors";
 
 /// A run directory that this process alone may write in.
 #[derive(Debug)]
@@ -71,14 +71,18 @@ impl RunDirectory {
     pub fn create(path: &Path, config: &Config) -> Result<Self> {
         fs::create_dir_all(path).map_err(|e| Error::io(path, format!("cannot be created: {e}")))?;
         refuse_unless_empty(path)?;
-        let directory = Self::lock(path)?;
+        Self::lock(path)?.begin(config)
+    }
+
+    /// Writes the first files of a run.
+    pub(super) fn begin(self, config: &Config) -> Result<Self> {
         // Another process may have been faster between the look and the lock.
-        refuse_unless_empty(path)?;
-        let config_path = path.join(CONFIG);
+        refuse_unless_empty(&self.path)?;
+        let config_path = self.path.join(CONFIG);
         let text = config.to_toml()?;
         files::replace(&config_path, |file| file.write_all(text.as_bytes()))?;
-        directory.make_folders()?;
-        Ok(directory)
+        self.make_folders()?;
+        Ok(self)
     }
 
     /// Makes a new directory `root/name`, or the first of `root/name-2`, `root/name-3`, … that does not exist.
@@ -107,25 +111,37 @@ impl RunDirectory {
         if !config_path.is_file() {
             return Err(Error::io(path, format!("is not a run directory: it holds no {CONFIG}")));
         }
-        let config = Config::from_file(&config_path)?;
-        let info = match path.join(info::FILE).exists() {
-            true => info::read_run_info(path)?,
+        // A finished run is only read, which needs no lock.
+        if path.join(info::FILE).exists() {
+            let info = info::read_run_info(path)?;
+            if info.ended.is_some_and(|ended| ended.is_final()) {
+                return Ok(Resumed::Finished(Box::new(info)));
+            }
+        }
+        Self::lock(path)?.go_on()
+    }
+
+    /// Finds where the run in this directory goes on.
+    pub(super) fn go_on(self) -> Result<Resumed> {
+        let config = Config::from_file(&self.path.join(CONFIG))?;
+        // Read under the lock: until then another process may have written.
+        let info = match self.path.join(info::FILE).exists() {
+            true => info::read_run_info(&self.path)?,
             false => RunInfo::default(),
         };
         if info.ended.is_some_and(|ended| ended.is_final()) {
             return Ok(Resumed::Finished(Box::new(info)));
         }
-        let directory = Self::lock(path)?;
-        directory.make_folders()?;
-        let step = directory.newest_checkpoint()?;
+        self.make_folders()?;
+        let step = self.newest_checkpoint()?;
         // Read before anything is removed: a damaged checkpoint must not cost more than itself.
         let checkpoint = match step {
-            Some(step) => Some(directory.read_checkpoint(step)?),
+            Some(step) => Some(self.read_checkpoint(step)?),
             None => None,
         };
-        directory.remove_later_than(step)?;
+        self.remove_later_than(step)?;
         Ok(Resumed::Unfinished(Box::new(Unfinished {
-            directory,
+            directory: self,
             config,
             info,
             checkpoint,
@@ -176,6 +192,24 @@ impl RunDirectory {
     }
 
     fn lock(path: &Path) -> Result<Self> {
+        // A process that is just being started holds copies of its parent's locks until it has begun: such a lock goes
+        // away within moments, and only one that stays means another run.
+        for _ in 0..25 {
+            if let Some(directory) = Self::try_lock(path)? {
+                return Ok(directory);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        Self::try_lock(path)?.ok_or_else(|| Error::io(path, "is in use by another gmatrix process"))
+    }
+
+    /// The directory `path`, made where it is not there; none if another process holds it.
+    pub(super) fn try_lock_new(path: &Path) -> Result<Option<Self>> {
+        fs::create_dir_all(path).map_err(|e| Error::io(path, format!("cannot be created: {e}")))?;
+        Self::try_lock(path)
+    }
+
+    fn try_lock(path: &Path) -> Result<Option<Self>> {
         let lock_path = path.join(LOCK);
         let lock = OpenOptions::new()
             .create(true)
@@ -183,26 +217,16 @@ impl RunDirectory {
             .write(true)
             .open(&lock_path)
             .map_err(|e| Error::io(&lock_path, format!("cannot be written: {e}")))?;
-        // A process that is just being started holds copies of its parent's locks until it has begun: such a lock goes
-        // away within moments, and only one that stays means another run.
-        let mut locked = lock.try_lock();
-        for _ in 0..25 {
-            if !matches!(locked, Err(TryLockError::WouldBlock)) {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            locked = lock.try_lock();
-        }
-        match locked {
+        match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::io(path, "is in use by another gmatrix process")),
+            Err(TryLockError::WouldBlock) => return Ok(None),
             // Some network file systems have no locks; the run is worth more than the guard.
             Err(TryLockError::Error(e)) => tracing::warn!("{}: cannot be locked: {e}", lock_path.display()),
         }
-        Ok(Self {
+        Ok(Some(Self {
             path: path.to_path_buf(),
             _lock: lock,
-        })
+        }))
     }
 
     fn make_folders(&self) -> Result<()> {

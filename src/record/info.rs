@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::row::Ended;
@@ -70,17 +71,26 @@ pub struct Timings {
 /// # Errors
 /// [`crate::ErrorKind::Io`] if it is missing or not what a run writes.
 pub fn read_run_info(dir: &Path) -> Result<RunInfo> {
-    let path = dir.join(FILE);
-    let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-    serde_json::from_str(&text).map_err(|e| Error::io(&path, format!("not a gmatrix run.json: {e}")))
+    read_json(&dir.join(FILE))
 }
 
 /// Replaces `run.json`.
 pub(super) fn write(dir: &Path, info: &RunInfo) -> Result<()> {
-    let path = dir.join(FILE);
-    let mut text = serde_json::to_string_pretty(info).map_err(|e| Error::io(&path, e))?;
+    write_json(&dir.join(FILE), info)
+}
+
+/// Reads a JSON file that gmatrix wrote.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    serde_json::from_str(&text).map_err(|e| Error::io(path, format!("not a gmatrix {name}: {e}")))
+}
+
+/// Replaces a JSON file.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|e| Error::io(path, e))?;
     text.push('\n');
-    files::replace(&path, |file| file.write_all(text.as_bytes()))
+    files::replace(path, |file| file.write_all(text.as_bytes()))
 }
 
 /// The present time, as `2025-01-31T23:59:59Z`.

@@ -21,7 +21,7 @@ pub(super) fn remove(path: &Path) -> Result<()> {
 }
 
 /// Names in a directory, sorted; none if the directory does not exist.
-pub(super) fn names(dir: &Path) -> Result<Vec<String>> {
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(|e| Error::io(dir, e))?,

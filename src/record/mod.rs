@@ -37,6 +37,8 @@
 mod row;
 
 #[cfg(feature = "record")]
+mod claim;
+#[cfg(feature = "record")]
 mod directory;
 #[cfg(feature = "record")]
 mod info;
@@ -51,6 +53,14 @@ mod session;
 
 pub use crate::tensors::{Dtype, Element, NamedTensor, TensorSet};
 pub use row::{EndReason, Ended, MetricsRow};
+#[cfg(feature = "record")]
+pub(crate) use {
+    claim::{Claim, Claimed, claim, is_finished, keep_last_weights},
+    info::{read_json, write_json},
+    listing::names,
+    parquet_file::write_table,
+    session::{Recording, Snapshot},
+};
 #[cfg(feature = "record")]
 pub use {
     directory::{Checkpoint, Resumed, RunDirectory, Unfinished, kept_weights, newest_weights},

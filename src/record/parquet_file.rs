@@ -153,6 +153,12 @@ pub(super) fn union<'a>(schemas: impl Iterator<Item = &'a SchemaRef>) -> SchemaR
     Arc::new(Schema::new(fields))
 }
 
+/// Replaces `path` by a table of any columns.
+pub(crate) fn write_table(path: &Path, table: RecordBatch) -> Result<()> {
+    let schema = table.schema();
+    write(path, &schema, None, [Ok(table)].into_iter())
+}
+
 /// Replaces `path` by the batches; a column that a batch lacks is null there.
 pub(super) fn write(
     path: &Path,

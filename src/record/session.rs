@@ -72,91 +72,167 @@ pub trait Observer {
 /// Watches nothing.
 impl Observer for () {}
 
+/// What a run is asked for at a checkpoint.
+pub(crate) trait Snapshot {
+    /// As [`Run::weights`].
+    fn weights(&mut self) -> Result<TensorSet>;
+
+    /// As [`Run::state`].
+    fn state(&mut self) -> Result<TensorSet>;
+
+    /// As [`Run::describe`].
+    fn describe(&self, info: &mut RunInfo);
+}
+
+impl Snapshot for &mut dyn Run {
+    fn weights(&mut self) -> Result<TensorSet> {
+        Run::weights(*self)
+    }
+
+    fn state(&mut self) -> Result<TensorSet> {
+        Run::state(*self)
+    }
+
+    fn describe(&self, info: &mut RunInfo) {
+        Run::describe(*self, info);
+    }
+}
+
+/// A run on its way into its directory: what it measured since the last checkpoint.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    config: TrainConfig,
+    columns: Vec<String>,
+    info: RunInfo,
+    rows: Vec<MetricsRow>,
+    clock: Instant,
+    seconds_before: f64,
+}
+
+impl Recording {
+    /// Begins, or goes on, at `step`. `info` is what is known from before: the seed, and for a resumed run all that
+    /// [`RunDirectory::resume`] found.
+    pub fn begin(
+        directory: &RunDirectory,
+        config: &TrainConfig,
+        columns: &[String],
+        mut info: RunInfo,
+        step: u64,
+        run: &mut dyn Snapshot,
+    ) -> Result<Self> {
+        if info.started.is_empty() {
+            info.started = info::now();
+        }
+        info.ended = None;
+        let mut recording = Self {
+            config: config.clone(),
+            columns: columns.to_vec(),
+            seconds_before: info.timings.wall_seconds,
+            info,
+            rows: Vec::new(),
+            clock: Instant::now(),
+        };
+        recording.update(step, run);
+        directory.write_info(&recording.info)?;
+        recording.keep(directory, run, step)?;
+        Ok(recording)
+    }
+
+    /// Where the next chunk ends: at multiples of `chunk` whatever came before, so that a resumed run is cut at the same
+    /// steps as one that was never stopped, and at checkpoints, where weights are kept, and at the last step.
+    pub fn limit(&self, step: u64) -> u64 {
+        let next = |every: u32| (step / u64::from(every) + 1) * u64::from(every);
+        let kept = match self.config.weights_every {
+            0 => u64::MAX,
+            every => next(every),
+        };
+        next(self.config.chunk)
+            .min(next(self.config.checkpoint_every))
+            .min(kept)
+            .min(u64::from(self.config.steps))
+    }
+
+    /// Takes what a chunk that ended at `step` measured, and makes a checkpoint where one is due; says whether the run
+    /// is over.
+    pub fn advance(
+        &mut self,
+        directory: &RunDirectory,
+        run: &mut dyn Snapshot,
+        chunk: Chunk,
+        step: u64,
+        is_interrupted: bool,
+    ) -> Result<bool> {
+        self.rows.extend(chunk.rows);
+        self.keep(directory, run, step)?;
+        let stopped = |reason| Some(Ended { reason, step });
+        let ended = chunk
+            .ended
+            .or_else(|| stopped(EndReason::Steps).filter(|_| step >= u64::from(self.config.steps)))
+            .or_else(|| stopped(EndReason::Interrupted).filter(|_| is_interrupted));
+        if ended.is_some() || step.is_multiple_of(u64::from(self.config.checkpoint_every)) {
+            self.info.ended = ended;
+            self.update(step, run);
+            let (weights, state) = (run.weights()?, run.state()?);
+            directory.checkpoint(&self.columns, &self.rows, &weights, &state, &self.info)?;
+            self.rows.clear();
+        }
+        Ok(ended.is_some())
+    }
+
+    /// Keeps the weights of a step for what is computed from them later, where they are wanted.
+    fn keep(&self, directory: &RunDirectory, run: &mut dyn Snapshot, step: u64) -> Result<()> {
+        let every = u64::from(self.config.weights_every);
+        if every > 0 && step.is_multiple_of(every) {
+            directory.keep_weights(step, &run.weights()?)?;
+        }
+        Ok(())
+    }
+
+    /// What `run.json` says.
+    pub fn info(&self) -> &RunInfo {
+        &self.info
+    }
+
+    fn update(&mut self, step: u64, run: &dyn Snapshot) {
+        let info = &mut self.info;
+        let seconds = self.seconds_before + self.clock.elapsed().as_secs_f64();
+        run.describe(info);
+        env!("CARGO_PKG_VERSION").clone_into(&mut info.version);
+        info.updated = info::now();
+        info.step = step;
+        info.timings.wall_seconds = seconds;
+        info.timings.steps_per_second = if seconds > 0.0 { step as f64 / seconds } else { 0.0 };
+    }
+}
+
 /// Runs to the end, or until `interrupted` is set, with checkpoints as `config` says; returns the last `run.json`.
 /// `info` is what is known from before: the seed, and for a resumed run all that [`RunDirectory::resume`] found.
 ///
 /// # Errors
 /// What the run or the disk says. The directory can be resumed from its last checkpoint.
 pub fn record(
-    run: &mut dyn Run,
+    mut run: &mut dyn Run,
     directory: &RunDirectory,
     config: &TrainConfig,
-    mut info: RunInfo,
+    info: RunInfo,
     observer: &mut dyn Observer,
     interrupted: &AtomicBool,
 ) -> Result<RunInfo> {
     let steps = u64::from(config.steps);
-    let checkpoint_every = u64::from(config.checkpoint_every);
     let columns = run.columns().to_vec();
-    let clock = Instant::now();
-    let seconds_before = info.timings.wall_seconds;
-    if info.started.is_empty() {
-        info.started = info::now();
-    }
-    info.ended = None;
-    update(&mut info, run, seconds_before);
-    directory.write_info(&info)?;
+    let mut recording = Recording::begin(directory, config, &columns, info, run.step(), &mut run)?;
     observer.step(run.step(), steps);
-
-    let mut rows = Vec::new();
-    if is_kept(config, run.step()) {
-        directory.keep_weights(run.step(), &run.weights()?)?;
-    }
     loop {
         let before = run.step();
-        let chunk = run.run_chunk(chunk_limit(config, before))?;
+        let chunk = run.run_chunk(recording.limit(before))?;
         let step = run.step();
         observer.rows(&chunk.rows, &columns);
         observer.step(step, steps);
-        rows.extend(chunk.rows);
-
-        let stopped = |reason| Some(Ended { reason, step });
-        if is_kept(config, step) {
-            directory.keep_weights(step, &run.weights()?)?;
-        }
-        let ended = chunk
-            .ended
-            .or_else(|| stopped(EndReason::Steps).filter(|_| step >= steps))
-            .or_else(|| stopped(EndReason::Interrupted).filter(|_| interrupted.load(Ordering::Relaxed)));
-        if ended.is_some() || step.is_multiple_of(checkpoint_every) {
-            info.ended = ended;
-            update(&mut info, run, seconds_before + clock.elapsed().as_secs_f64());
-            directory.checkpoint(&columns, &rows, &run.weights()?, &run.state()?, &info)?;
-            rows.clear();
-        }
-        if ended.is_some() {
-            return Ok(info);
+        if recording.advance(directory, &mut run, chunk, step, interrupted.load(Ordering::Relaxed))? {
+            return Ok(recording.info().clone());
         }
         if step == before {
             return Err(Error::device(format!("the run makes no progress at step {step}")));
         }
     }
-}
-
-/// Where the next chunk ends: at multiples of `chunk` whatever came before, so that a resumed run is cut at the same
-/// steps as one that was never stopped, and at checkpoints, where weights are kept, and at the last step.
-fn chunk_limit(config: &TrainConfig, step: u64) -> u64 {
-    let next = |every: u32| (step / u64::from(every) + 1) * u64::from(every);
-    let kept = match config.weights_every {
-        0 => u64::MAX,
-        every => next(every),
-    };
-    next(config.chunk)
-        .min(next(config.checkpoint_every))
-        .min(kept)
-        .min(u64::from(config.steps))
-}
-
-/// Whether the weights of a step are kept for what is computed from them later.
-fn is_kept(config: &TrainConfig, step: u64) -> bool {
-    config.weights_every > 0 && step.is_multiple_of(u64::from(config.weights_every))
-}
-
-fn update(info: &mut RunInfo, run: &dyn Run, seconds: f64) {
-    run.describe(info);
-    env!("CARGO_PKG_VERSION").clone_into(&mut info.version);
-    info.updated = info::now();
-    info.step = run.step();
-    info.timings.wall_seconds = seconds;
-    info.timings.steps_per_second = if seconds > 0.0 { info.step as f64 / seconds } else { 0.0 };
 }

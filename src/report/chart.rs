@@ -35,7 +35,7 @@ pub enum Drawn {
 /// A chart that has something to show.
 pub struct Chart {
     /// Id of its element: stable, others look for it.
-    pub id: &'static str,
+    pub id: String,
     /// Heading.
     pub title: String,
     /// What is plotted, by which definition, and how to read it.
@@ -78,11 +78,11 @@ pub struct Sketch<'a> {
 
 impl<'a> Sketch<'a> {
     /// An empty chart over steps.
-    pub fn new(recorded: &'a Recorded<'a>, id: &'static str, title: impl Into<String>) -> Self {
+    pub fn new(recorded: &'a Recorded<'a>, id: impl Into<String>, title: impl Into<String>) -> Self {
         Self {
             recorded,
             chart: Chart {
-                id,
+                id: id.into(),
                 title: title.into(),
                 caption: String::new(),
                 tabs: Vec::new(),

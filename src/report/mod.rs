@@ -15,6 +15,7 @@ mod page;
 mod recorded;
 mod signed_log;
 mod style;
+mod sweep;
 mod words;
 
 use std::fs;
@@ -26,6 +27,8 @@ use crate::record::{RunInfo, read_metrics, read_run_info};
 use crate::structure::read_structure;
 use facts::Facts;
 use recorded::Recorded;
+
+pub use sweep::write_sweep_report;
 
 /// Name of the report in a run directory.
 pub const FILE: &str = "report.html";

@@ -63,16 +63,42 @@ pub fn render(content: &Content) -> Result<String> {
         marks: &content.facts.marks,
     };
     let data = serde_json::to_string(&data).map_err(|e| Error::numeric(e.to_string()))?;
-    Ok(format!(
+    Ok(around(&Around {
+        title: &content.facts.title,
+        body: &body,
+        config_title: "Configuration of the run",
+        config: content.config,
+        data: &data,
+    }))
+}
+
+/// What stands around the body of a page.
+pub struct Around<'a> {
+    /// Title of the window.
+    pub title: &'a str,
+    /// HTML.
+    pub body: &'a str,
+    /// Heading of the configuration.
+    pub config_title: &'a str,
+    /// A configuration as it is.
+    pub config: &'a str,
+    /// What the page's script needs beside the charts, in JSON.
+    pub data: &'a str,
+}
+
+/// A whole page.
+pub fn around(page: &Around) -> String {
+    format!(
         include_str!("assets/page.html"),
-        title = escape(&content.facts.title),
+        title = escape(page.title),
         style = STYLE,
-        body = body,
-        config = escape(content.config),
+        body = page.body,
+        config_title = escape(page.config_title),
+        config = escape(page.config),
         plotly = plotly_js(),
-        data = json_in_html(&data),
+        data = json_in_html(page.data),
         script = SCRIPT,
-    ))
+    )
 }
 
 /// plotly.js without the MathJax that comes along with it: no label here is a formula.
@@ -155,7 +181,8 @@ fn charts_of(section: &Section) -> impl Iterator<Item = &Chart> {
     })
 }
 
-fn render_section(body: &mut String, section: &Section) {
+/// A section with its charts.
+pub fn render_section(body: &mut String, section: &Section) {
     let _ = writeln!(
         body,
         "<section id=\"{}\">\n<h2>{}</h2>\n<div class=\"grid\">",
@@ -169,7 +196,7 @@ fn render_section(body: &mut String, section: &Section) {
 }
 
 fn render_chart(body: &mut String, chart: &Chart) {
-    let id = chart.id;
+    let id = &chart.id;
     let class = if chart.is_wide { "card wide" } else { "card" };
     let axis = if chart.is_over_steps { "step" } else { "own" };
     let _ = write!(
@@ -248,7 +275,7 @@ fn missing(body: &mut String, content: &Content) {
 }
 
 /// Text as HTML.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -10,6 +10,8 @@ mod recorded;
 pub use program::{Program, Sizes};
 #[cfg(feature = "record")]
 pub use recorded::RecordedRun;
+#[cfg(feature = "record")]
+pub(crate) use recorded::{Identity, SlotRun};
 
 use crate::backend::{Executor, Precision, Values};
 use crate::config::{Config, Samples, Stop};

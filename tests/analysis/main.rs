@@ -8,6 +8,7 @@ mod population;
 mod runs;
 mod series;
 mod spectra;
+mod survival;
 
 use gmatrix::analysis::draws::Draws;
 

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::args::{Args, Slot};
-use super::kernels;
+use super::lanes::Lanes;
+use super::memory::{Memory, Shared};
 use super::scalar::Scalar;
 use crate::backend::profile::Span;
 use crate::backend::{Executor, Precision, Values};
 use crate::error::{Error, Result};
-use crate::plan::{Arena, BufferId, Capabilities, Element, Kernel, Launch, Plan, Segment, control, lower};
+use crate::plan::{Arena, BufferId, Capabilities, Kernel, Launch, Plan, Segment, lower};
 
 /// What the CPU executor can do: everything.
 pub fn capabilities() -> Capabilities {
@@ -23,41 +23,6 @@ pub fn capabilities() -> Capabilities {
     }
 }
 
-/// Memory of one arena for all slots, in units that suit its elements.
-#[derive(Debug)]
-enum Memory<S> {
-    Real(Vec<S>),
-    Wide(Vec<f64>),
-    Word(Vec<u32>),
-}
-
-impl<S: Scalar> Memory<S> {
-    fn new(element: Element, len: usize) -> Self {
-        match element {
-            Element::Real => Self::Real(vec![S::ZERO; len]),
-            Element::Wide => Self::Wide(vec![0.0; len]),
-            Element::Word => Self::Word(vec![0; len]),
-        }
-    }
-
-    fn base(&mut self) -> Base {
-        match self {
-            Self::Real(v) => Base(v.as_mut_ptr().cast(), size_of::<S>()),
-            Self::Wide(v) => Base(v.as_mut_ptr().cast(), size_of::<f64>()),
-            Self::Word(v) => Base(v.as_mut_ptr().cast(), size_of::<u32>()),
-        }
-    }
-}
-
-/// Start of an arena and the bytes of one element.
-#[derive(Clone, Copy)]
-struct Base(*mut u8, usize);
-
-// SAFETY: a Base is only an address; `CpuExecutor::launch` keeps what is reached through it disjoint between threads.
-unsafe impl Send for Base {}
-// SAFETY: as above.
-unsafe impl Sync for Base {}
-
 /// Runs plans on the CPU.
 #[derive(Debug)]
 pub struct CpuExecutor<S> {
@@ -65,6 +30,7 @@ pub struct CpuExecutor<S> {
     launches: Vec<Launch>,
     arenas: Vec<Memory<S>>,
     runs: usize,
+    lanes: Lanes,
     clock: Option<Clock>,
 }
 
@@ -91,6 +57,7 @@ impl<S: Scalar> CpuExecutor<S> {
             launches,
             arenas,
             runs,
+            lanes: Lanes::default(),
             clock: None,
         };
         let plan = executor.plan.clone();
@@ -113,78 +80,10 @@ impl<S: Scalar> CpuExecutor<S> {
         (buffer.arena, start..start + buffer.len())
     }
 
-    fn control(&self, slot: usize) -> &[u32] {
-        let stride = self.plan.stride(Arena::Control);
-        match &self.arenas[Arena::Control.index()] {
-            Memory::Word(words) => &words[slot * stride..(slot + 1) * stride],
-            _ => unreachable!("control blocks are words"),
-        }
-    }
-
-    /// Slots that take part in a launch of this segment.
-    fn due(&self, segment: Segment) -> Vec<usize> {
-        (0..self.runs)
-            .filter(|slot| {
-                let block = self.control(*slot);
-                match segment {
-                    Segment::Begin => block.get(control::ACTIVE).is_none_or(|active| *active != 0),
-                    _ => block.get(control::due(segment)).is_none_or(|due| *due != 0),
-                }
-            })
-            .collect()
-    }
-
-    fn launch(&mut self, place: usize, slots: &[usize]) {
-        let bases: Vec<Base> = self.arenas.iter_mut().map(Memory::base).collect();
-        let plan = &self.plan;
-        let launch = &self.launches[place];
-        let control_stride = plan.stride(Arena::Control);
-        let run = |slot: usize| {
-            let arguments = launch
-                .bindings
-                .iter()
-                .map(|binding| {
-                    let Base(pointer, size) = bases[binding.arena.index()];
-                    let first = slot * plan.stride(binding.arena) + binding.start;
-                    // SAFETY: `Plan` keeps every binding within its slot's share of the arena, which holds
-                    // `stride * runs` initialised elements of its type and lives as long as `self`. Slots are
-                    // distinct, so shares of different threads are disjoint; `PlanBuilder::finish` has checked that
-                    // within one call nothing that is written overlaps another binding.
-                    unsafe {
-                        Slot::new(
-                            binding.name,
-                            binding.arena.element(),
-                            binding.access,
-                            pointer.add(first * size),
-                            binding.len,
-                        )
-                    }
-                })
-                .collect();
-            let binds_control = launch.bindings.iter().any(|b| b.arena == Arena::Control);
-            let Base(pointer, size) = bases[Arena::Control.index()];
-            let block: &[u32] = if binds_control {
-                &[]
-            } else {
-                // SAFETY: as above; this launch writes no control block.
-                unsafe { std::slice::from_raw_parts(pointer.add(slot * control_stride * size).cast(), control_stride) }
-            };
-            // SAFETY: real arenas of this executor hold numbers of type S.
-            let args = unsafe {
-                Args::<S>::new(
-                    arguments,
-                    &launch.params,
-                    &launch.spec,
-                    launch.kernel.contract().constants,
-                    block,
-                )
-            };
-            kernels::run(launch.kernel, &args);
-        };
-        match slots {
-            [slot] => run(*slot),
-            _ => slots.par_iter().for_each(|slot| run(*slot)),
-        }
+    /// The executor's parts, as threads that work on different slots share them.
+    fn shared(&mut self) -> (Shared<'_, S>, &mut Lanes) {
+        let shared = Shared::new(&self.plan, &self.launches, &mut self.arenas);
+        (shared, &mut self.lanes)
     }
 }
 
@@ -236,12 +135,20 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
             if !segments.contains(&segment) {
                 continue;
             }
-            let slots = self.due(segment);
-            if slots.is_empty() {
-                continue;
-            }
+            let runs = self.runs;
+            let (shared, _) = self.shared();
+            // SAFETY: no thread works on any slot here.
+            let slots: Vec<usize> = (0..runs)
+                .filter(|slot| unsafe { shared.is_due(*slot, segment) })
+                .collect();
             let start = Instant::now();
-            self.launch(place, &slots);
+            match slots[..] {
+                [] => continue,
+                // SAFETY: this is the only thread.
+                [slot] => unsafe { shared.run(place, slot) },
+                // SAFETY: each slot has one thread.
+                _ => slots.par_iter().for_each(|slot| unsafe { shared.run(place, *slot) }),
+            }
             if let Some(clock) = &mut self.clock {
                 clock.spans.push(Span {
                     launch: place,
@@ -252,6 +159,30 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
             }
         }
         Ok(())
+    }
+
+    fn submit_steps(&mut self, steps: &[Vec<Segment>]) -> Result<()> {
+        // Launches are timed one by one, and a run alone has nobody to wait for.
+        if self.runs == 1 || self.clock.is_some() {
+            return steps.iter().try_for_each(|segments| self.submit(segments));
+        }
+        let runs = self.runs;
+        let (shared, lanes) = self.shared();
+        // SAFETY: no thread works on any slot yet.
+        let active: Vec<usize> = (0..runs)
+            .filter(|slot| unsafe { shared.is_due(*slot, Segment::Begin) })
+            .collect();
+        lanes.each(&active, |slot| {
+            for segments in steps {
+                for (place, launch) in shared.launches.iter().enumerate() {
+                    // SAFETY: the lanes give each slot to one thread.
+                    if segments.contains(&launch.segment) && unsafe { shared.is_due(slot, launch.segment) } {
+                        // SAFETY: as above.
+                        unsafe { shared.run(place, slot) };
+                    }
+                }
+            }
+        })
     }
 
     fn set_profiling(&mut self, on: bool) -> Result<()> {

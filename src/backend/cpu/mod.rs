@@ -6,6 +6,8 @@
 mod args;
 mod executor;
 mod kernels;
+mod lanes;
+mod memory;
 mod scalar;
 
 pub use args::{Args, Slot};

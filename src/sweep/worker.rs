@@ -1,0 +1,277 @@
+//! Does the runs of a sweep: takes those that nobody has, trains them side by side, records each for itself.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::directory::SweepDirectory;
+use super::pack::{Pack, packs};
+use super::shard::Shard;
+use super::spec::{SweepRun, SweepSpec};
+use crate::backend::cpu_executor_for;
+use crate::error::{Error, Result};
+use crate::record::{
+    Chunk, Claim, Claimed, Ended, MetricsRow, Recording, RunDirectory, claim, is_finished, keep_last_weights,
+};
+use crate::trainer::{Experiment, Identity, SlotRun, Trainer};
+
+/// Name of the backend in `run.json`.
+const BACKEND: &str = "cpu";
+/// Between two looks at runs that other workers have.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How soon an interruption is noticed meanwhile.
+const NOTICE: Duration = Duration::from_millis(50);
+
+/// Where a worker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Runs of the sweep, or of the shard.
+    pub runs: usize,
+    /// Those known to have ended, here or elsewhere.
+    pub ended: usize,
+    /// Those that ended here.
+    pub ended_here: usize,
+    /// Those that train here at the moment.
+    pub training: usize,
+    /// Steps made here, of all runs together.
+    pub steps: u64,
+}
+
+/// Watches a worker, as a progress display does.
+pub trait Watcher {
+    /// Something was done.
+    fn progress(&mut self, progress: &Progress);
+}
+
+/// Watches nothing.
+impl Watcher for () {
+    fn progress(&mut self, _: &Progress) {}
+}
+
+/// Works until all runs (of the shard) have ended, here or in other processes, or until `interrupted` is set, which
+/// leaves a checkpoint of each run that trains. Says whether all ended.
+///
+/// # Errors
+/// What the device or the disk says; other workers, or `--resume`, go on from the last checkpoints.
+pub fn work(
+    directory: &SweepDirectory,
+    spec: &SweepSpec,
+    shard: Option<Shard>,
+    watcher: &mut dyn Watcher,
+    interrupted: &AtomicBool,
+) -> Result<bool> {
+    let is_ours = |number: u32| shard.is_none_or(|shard| shard.has(number));
+    let mut worker = Worker {
+        directory,
+        spec,
+        open: spec
+            .runs
+            .iter()
+            .map(|run| run.number)
+            .filter(|number| is_ours(*number))
+            .collect(),
+        progress: Progress::default(),
+        watcher,
+        interrupted,
+    };
+    worker.progress.runs = worker.open.len();
+    let packs = packs(spec)?;
+    loop {
+        for pack in &packs {
+            worker.train(pack)?;
+            if worker.is_interrupted() {
+                return Ok(false);
+            }
+        }
+        // What is left is in the hands of other workers: wait for them, and take over from those that die.
+        worker.look()?;
+        if worker.open.is_empty() {
+            return Ok(true);
+        }
+        if worker.pause() {
+            return Ok(false);
+        }
+    }
+}
+
+struct Worker<'a> {
+    directory: &'a SweepDirectory,
+    spec: &'a SweepSpec,
+    /// Runs not known to have ended.
+    open: BTreeSet<u32>,
+    progress: Progress,
+    watcher: &'a mut dyn Watcher,
+    interrupted: &'a AtomicBool,
+}
+
+/// A run in a slot.
+struct Occupant {
+    number: u32,
+    directory: RunDirectory,
+    recording: Recording,
+    identity: Identity,
+}
+
+impl<'a> Worker<'a> {
+    /// Trains all runs of a pack that are free.
+    fn train(&mut self, pack: &Pack) -> Result<()> {
+        let mut queue: VecDeque<u32> = pack
+            .runs
+            .iter()
+            .copied()
+            .filter(|run| self.open.contains(run))
+            .collect();
+        let slots = pack.slots(self.spec.pack).min(queue.len());
+        let mut trainer: Option<Trainer> = None;
+        let mut places: Vec<Option<Occupant>> = (0..slots).map(|_| None).collect();
+        loop {
+            for (slot, place) in places.iter_mut().enumerate().filter(|(_, place)| place.is_none()) {
+                if self.is_interrupted() {
+                    break;
+                }
+                let Some((run, claimed)) = self.next(&mut queue)? else {
+                    break;
+                };
+                let trainer = match &mut trainer {
+                    Some(trainer) => trainer,
+                    none => {
+                        let executor = cpu_executor_for(pack.program.plan.clone(), pack.precision, slots)?;
+                        none.insert(Trainer::new(pack.program.clone(), executor, slots))
+                    }
+                };
+                *place = Some(move_in(trainer, slot, run, claimed)?);
+            }
+            let training = places.iter().flatten().count();
+            let Some(trainer) = trainer.as_mut().filter(|_| training > 0) else {
+                return Ok(());
+            };
+            self.progress.training = training;
+            self.chunk(trainer, &mut places)?;
+            self.watcher.progress(&self.progress);
+        }
+    }
+
+    /// Makes the steps up to the next place at which one of the runs is looked at; runs that end leave.
+    fn chunk(&mut self, trainer: &mut Trainer, places: &mut [Option<Occupant>]) -> Result<()> {
+        let step_in = |trainer: &Trainer, slot: usize| trainer.status(slot).map_or(0, |status| status.step);
+        let before: Vec<u64> = (0..places.len()).map(|slot| step_in(trainer, slot)).collect();
+        // A run that was killed after its last checkpoint is over as it comes back.
+        let going_on = |slot: usize| trainer.status(slot).is_some_and(|status| status.end.is_none());
+        let occupied = places.iter().enumerate().filter(|(slot, _)| going_on(*slot));
+        let steps = occupied.filter_map(|(slot, place)| {
+            let step = before[slot];
+            Some(place.as_ref()?.recording.limit(step).saturating_sub(step))
+        });
+        let steps = steps.min().unwrap_or(0);
+        let mut rows: VecDeque<MetricsRow> = trainer.run_chunk(steps)?.into();
+        let is_interrupted = self.is_interrupted();
+        for (slot, place) in places.iter_mut().enumerate() {
+            let Some(occupant) = place else { continue };
+            let step = step_in(trainer, slot);
+            // Rows come slot by slot.
+            let own = rows.iter().take_while(|row| row.run == occupant.number).count();
+            let reason = trainer.status(slot).and_then(|status| status.end);
+            let chunk = Chunk {
+                rows: rows.drain(..own).collect(),
+                ended: reason.map(|reason| Ended { reason, step }),
+            };
+            self.progress.steps += step - before[slot];
+            if step == before[slot] && chunk.ended.is_none() && !is_interrupted {
+                let number = occupant.number;
+                return Err(Error::device(format!("run {number} makes no progress at step {step}")));
+            }
+            let mut run = SlotRun {
+                trainer,
+                slot,
+                identity: &occupant.identity,
+            };
+            let recording = &mut occupant.recording;
+            if recording.advance(&occupant.directory, &mut run, chunk, step, is_interrupted)? {
+                if recording.info().ended.is_some_and(|ended| ended.is_final()) {
+                    keep_last_weights(occupant.directory.path())?;
+                    self.progress.ended_here += 1;
+                    self.ended(occupant.number);
+                }
+                *place = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next run of the queue that is free.
+    fn next(&mut self, queue: &mut VecDeque<u32>) -> Result<Option<(&'a SweepRun, Claimed)>> {
+        let spec = self.spec;
+        while let Some(number) = queue.pop_front() {
+            let run = &spec.runs[number as usize];
+            match claim(&self.directory.run(number), &run.config)? {
+                Claim::Ours(claimed) => return Ok(Some((run, *claimed))),
+                Claim::Finished => self.ended(number),
+                Claim::Taken => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks which of the open runs have ended elsewhere.
+    fn look(&mut self) -> Result<()> {
+        for number in self.open.clone() {
+            if is_finished(&self.directory.run(number))? {
+                self.ended(number);
+            }
+        }
+        self.progress.training = 0;
+        self.watcher.progress(&self.progress);
+        Ok(())
+    }
+
+    fn ended(&mut self, number: u32) {
+        self.open.remove(&number);
+        self.progress.ended = self.progress.runs - self.open.len();
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Waits a little; says whether it was interrupted.
+    fn pause(&self) -> bool {
+        let mut waited = Duration::ZERO;
+        while waited < LOOK_EVERY && !self.is_interrupted() {
+            thread::sleep(NOTICE);
+            waited += NOTICE;
+        }
+        self.is_interrupted()
+    }
+}
+
+/// Starts a run in a slot, or goes on with it there.
+fn move_in(trainer: &mut Trainer, slot: usize, run: &SweepRun, claimed: Claimed) -> Result<Occupant> {
+    let experiment = Experiment::new(&run.config)?;
+    let identity = Identity::new(&experiment, BACKEND);
+    trainer.fill(slot, run.number, &experiment)?;
+    let columns = trainer.columns().to_vec();
+    let mut in_slot = SlotRun {
+        trainer,
+        slot,
+        identity: &identity,
+    };
+    if let Some(checkpoint) = &claimed.checkpoint {
+        in_slot.restore(&checkpoint.state)?;
+    }
+    let step = claimed.checkpoint.map_or(0, |checkpoint| checkpoint.step);
+    let recording = Recording::begin(
+        &claimed.directory,
+        &run.config.train,
+        &columns,
+        claimed.info,
+        step,
+        &mut in_slot,
+    )?;
+    Ok(Occupant {
+        number: run.number,
+        directory: claimed.directory,
+        recording,
+        identity,
+    })
+}
