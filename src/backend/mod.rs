@@ -2,6 +2,7 @@
 
 pub mod cpu;
 pub mod cuda;
+mod places;
 pub mod profile;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;

@@ -13,7 +13,6 @@
 //! Real numbers are f32 or f64, wide numbers f64.
 
 mod launch;
-mod layout;
 mod manifest;
 mod source;
 

@@ -2,24 +2,30 @@
 
 use std::fmt::Write as _;
 
-use super::layout;
 use super::manifest::{self, SHARED};
-use crate::backend::Precision;
+use crate::backend::{Precision, places};
 use crate::plan::{Access, Binding, Contract, Element, Kernel};
 
 /// Value of `due` where a launch takes part in every step.
 pub(super) const ALWAYS: u32 = u32::MAX;
 
-/// What stands before every kernel: places in buffers, and the shared files.
+/// What stands before every kernel: places that host and device must agree on, and the shared files.
 pub fn preamble() -> String {
-    let mut text = layout::text();
+    let mut text = String::from("enum : unsigned {\n");
+    for (name, value) in places::all() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "    {name} = {value},");
+    }
+    text.push_str("};\n");
     SHARED.iter().for_each(|shared| text.push_str(shared));
     text
 }
 
-/// Complete CUDA C++ of one kernel; none if it is not in the manifest.
+/// Complete CUDA C++ of one kernel; none if it is not in the manifest. In a namespace, where its constants may have names
+/// that places have too.
 pub fn source(kernel: Kernel, spec: &[u32], precision: Precision) -> Option<String> {
-    Some(preamble() + &specialisation(kernel, spec, precision)?)
+    let own = specialisation(kernel, spec, precision)?;
+    Some(format!("{}namespace kernel {{\n{own}}}\n", preamble()))
 }
 
 /// The text behind the preamble, so written that several specialisations may stand in namespaces of one file: constants,
