@@ -27,7 +27,7 @@ __device__ inline bool is_finite(wide x) { return fabs(x) < infinite(); }
 template <class T> __device__ inline T unscale(u32 exponent) { return T(ldexp(T(1), -i32(exponent))); }
 
 /// Sum over the lanes of a warp, in a tree; every lane gets it, and every lane must call it.
-__device__ inline wide sum_warp(wide value) {
+template <class T> __device__ inline T sum_warp(T value) {
     for (u32 width = WARP / 2; width > 0; width /= 2) {
         value += __shfl_xor_sync(FULL, value, width);
     }
@@ -58,11 +58,17 @@ __device__ inline wide sum_threads(wide* warps, wide value) {
     return sum;
 }
 
-/// The least or largest number of a block's threads, in the same shape.
-template <class Kept> __device__ inline wide search_threads(wide* warps, wide value) {
+/// The least or largest number of a warp's lanes; every lane must call it.
+template <class Kept> __device__ inline wide search_warp(wide value) {
     for (u32 width = WARP / 2; width > 0; width /= 2) {
         value = Kept::of(value, __shfl_xor_sync(FULL, value, width));
     }
+    return value;
+}
+
+/// The least or largest number of a block's threads, in the same shape.
+template <class Kept> __device__ inline wide search_threads(wide* warps, wide value) {
+    value = search_warp<Kept>(value);
     __syncthreads();
     if (threadIdx.x % WARP == 0) {
         warps[threadIdx.x / WARP] = value;

@@ -20,12 +20,18 @@ struct Index3 {
 
 extern Index3 threadIdx, blockIdx, blockDim, gridDim;
 
+using std::cos;
 using std::erfc;
 using std::exp;
+using std::expm1;
 using std::fabs;
 using std::fma;
+using std::frexp;
 using std::ldexp;
 using std::log;
+using std::log1p;
+using std::round;
+using std::sin;
 using std::sqrt;
 
 inline double __longlong_as_double(long long bits) {
