@@ -49,7 +49,6 @@ __device__ void run(const Args& args, u64 group) {
     }
     const u64 entry = args.control[CONTROL_STEP] * args.batch + position;
     const u64 epoch = entry / args.n;
-    const Words counter = {{u32(epoch), u32(epoch >> 32), 0, PURPOSE_BATCH_ORDER}};
-    const Words key = philox(counter, args.control[CONTROL_SEED_LOW], args.control[CONTROL_SEED_HIGH]);
+    const Words key = stream_of(args.control, PURPOSE_BATCH_ORDER, 0).block(epoch);
     args.indices[position] = feistel(u32(entry % args.n), u32(args.n), key);
 }

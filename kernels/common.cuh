@@ -1,4 +1,4 @@
-// common — what every kernel starts with: types, sums over the threads of a block, powers of two, random numbers.
+// common — what every kernel starts with: types, sums over the threads of a block, powers of two.
 //
 // A kernel's file holds `run(args, group)` alone; constants, `real`, `Args` and the entry point are generated from its
 // contract. Nothing here needs a header, so that NVRTC alone compiles it. Indices have 64 bits; sums have a fixed shape.
@@ -96,21 +96,4 @@ __device__ inline i32 smallest_exponent(wide* warps, const u32* exponent, u64 n,
     }
     least = search_threads<Least>(warps, least);
     return least < infinite() ? i32(least) : 0;
-}
-
-/// Four random words: Philox 4x32-10 (Salmon et al. 2011).
-struct Words {
-    u32 word[4];
-};
-
-__device__ inline Words philox(Words counter, u32 key0, u32 key1) {
-    for (u32 round = 0; round < 10; round++) {
-        const u64 first = u64(0xD2511F53u) * counter.word[0];
-        const u64 second = u64(0xCD9E8D57u) * counter.word[2];
-        counter = Words{{u32(second >> 32) ^ counter.word[1] ^ key0, u32(second), u32(first >> 32) ^ counter.word[3] ^ key1,
-                         u32(first)}};
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
-    }
-    return counter;
 }

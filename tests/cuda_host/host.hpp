@@ -20,7 +20,6 @@ struct Index3 {
 
 extern Index3 threadIdx, blockIdx, blockDim, gridDim;
 
-using std::cos;
 using std::erfc;
 using std::exp;
 using std::expm1;
@@ -31,8 +30,10 @@ using std::ldexp;
 using std::log;
 using std::log1p;
 using std::round;
-using std::sin;
 using std::sqrt;
+
+inline double cospi(double x) { return std::cos(3.14159265358979323846 * x); }
+inline double sinpi(double x) { return std::sin(3.14159265358979323846 * x); }
 
 inline double __longlong_as_double(long long bits) {
     double value;

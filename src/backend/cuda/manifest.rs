@@ -26,8 +26,9 @@ macro_rules! sources {
 }
 
 /// What all kernels share, in this order.
-pub(super) static SHARED: [&str; 4] = [
+pub(super) static SHARED: [&str; 5] = [
     include_str!("../../../kernels/common.cuh"),
+    include_str!("../../../kernels/random.cuh"),
     include_str!("../../../kernels/scaled.cuh"),
     include_str!("../../../kernels/tile.cuh"),
     include_str!("../../../kernels/sites.cuh"),
@@ -80,6 +81,8 @@ sources! {
     AttentionBackward 128 "attention_backward" |p, _| product(p, &[0, 3]).div_ceil(4);
     Loss 128 "loss" |p, _| u64::from(p[0]).div_ceil(4);
     Property 128 "property" |p, _| u64::from(p[0]).div_ceil(4);
+    ReadOut 128 "read_out" |p, _| u64::from(p[0]).div_ceil(4);
+    ScaledProduct 128 "scaled_product" |p, _| u64::from(p[0]).div_ceil(4);
     LossMean 256 "loss_mean" |_, _| 1;
     Difference 256 "difference" |_, _| 1;
     HalfNormChange 256 "half_norm_change" |p, _| reductions(p[0]);
@@ -92,12 +95,23 @@ sources! {
     Optimizer 256 "optimizer" |p, _| reductions(p[0]);
     UpdateStatistics 32 "update_statistics" |_, _| 1;
     Decompose 256 "decompose" |p, _| reductions(p[0]);
+    GradientFilter 256 "gradient_filter" |p, _| blocks(p[0].into());
+    FilterShare 32 "filter_share" |_, _| 1;
+    RegionSums 256 "region_sums" |p, _| reductions(p[0]);
+    Perpendicular 256 "perpendicular" |p, _| blocks(p[0].into());
+    NormRatio 64 "norm_ratio" |p, _| u64::from(p[0]).div_ceil(64);
+    GradientNoise 256 "gradient_noise" |p, _| blocks(u64::from(p[0]).div_ceil(2));
+    HoldNorm 64 "hold_norm" |p, _| u64::from(p[0]).div_ceil(64);
+    Distance 256 "distance" |p, _| reductions(p[0]);
+    Dropout 256 "dropout" |p, _| blocks(u64::from(p[0]).div_ceil(4));
     Ledger 64 "ledger" |p, _| u64::from(p[0]).div_ceil(64);
     Clip 32 "clip" |_, _| 1;
     Scale 256 "scale" |p, _| blocks(p[0].into());
     SampleNorms 64 "sample_norms" |p, _| p[0].into();
     BatchStatistics 256 "batch_statistics" |_, _| 1;
     Materialise 256 "materialise" |p, spec| blocks(u64::from(p[0]) * u64::from(p[2] + spec[0]) * u64::from(p[3]));
+    Margin 256 "margin" |p, _| blocks(product(p, &[0, 1]));
+    AdamMetric 256 "adam_metric" |p, _| blocks(p[0].into());
     GramTile 256 "gram_tile" |p, _| triangle(p[0], SIDE);
     GramStream 256 "gram_stream" |p, _| triangle(p[0], GRAM_TILE as u32);
     GramForms 256 "gram_forms" |_, _| 1;
@@ -111,23 +125,10 @@ pub const ABSENT: &[(Kernel, &str)] = &[
         Kernel::RankStatistics,
         "solves the Gram matrix of drawn directions where P is small, for which its contract gives no room",
     ),
-    (Kernel::GradientFilter, NOT_YET),
-    (Kernel::FilterShare, NOT_YET),
-    (Kernel::RegionSums, NOT_YET),
-    (Kernel::Perpendicular, NOT_YET),
-    (Kernel::NormRatio, NOT_YET),
-    (Kernel::GradientNoise, NOT_YET),
-    (Kernel::HoldNorm, NOT_YET),
-    (Kernel::Distance, NOT_YET),
-    (Kernel::Dropout, NOT_YET),
-    (Kernel::ReadOut, NOT_YET),
-    (Kernel::ScaledProduct, NOT_YET),
-    (Kernel::Margin, NOT_YET),
     (Kernel::GramForm, NOT_YET),
     (Kernel::FormRanks, NOT_YET),
     (Kernel::Lanczos, NOT_YET),
     (Kernel::BlockStatistics, NOT_YET),
-    (Kernel::AdamMetric, NOT_YET),
     (Kernel::GramMetric, NOT_YET),
     (Kernel::Sketch, NOT_YET),
     (Kernel::Stream, NOT_YET),
