@@ -23,6 +23,11 @@ __device__ inline wide not_a_number() { return __longlong_as_double(0x7ff8000000
 /// Not NaN and not infinite.
 __device__ inline bool is_finite(wide x) { return fabs(x) < infinite(); }
 
+/// Distance from 1 to the next number of a precision.
+template <class T> __device__ constexpr wide epsilon() {
+    return sizeof(T) == sizeof(float) ? 1.1920928955078125e-7 : 2.220446049250313e-16;
+}
+
 /// 2^-exponent, the exponent as two's complement.
 template <class T> __device__ inline T unscale(u32 exponent) { return T(ldexp(T(1), -i32(exponent))); }
 
