@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "watch.hpp"
+
 #if !defined(__x86_64__)
 #include <ucontext.h>
 #endif
@@ -48,6 +50,8 @@ class Fiber {
         if (!stack) {
             stack.reset(static_cast<char*>(std::aligned_alloc(64, STACK)));
         }
+        // Frames that another body never left are no longer there.
+        watch::guard(stack.get(), STACK, false);
         // As if `body` had been called: a return address that is never used, so that the stack is aligned.
         void** top = reinterpret_cast<void**>(stack.get() + STACK);
         *--top = nullptr;

@@ -16,6 +16,7 @@
 
 #include "fiber.hpp"
 #include "host.hpp"
+#include "watch.hpp"
 
 // The linker's names for where shared memory begins and ends.
 extern "C" __attribute__((weak, visibility("hidden"))) char __start_gmatrix_shared[], __stop_gmatrix_shared[];
@@ -197,9 +198,7 @@ class Order {
 };
 
 static void run_block(Order& order, std::vector<unsigned>& places) {
-    if (__start_gmatrix_shared != nullptr) {
-        std::memset(__start_gmatrix_shared, 0xff, __stop_gmatrix_shared - __start_gmatrix_shared);
-    }
+    watch::fill_with_nan(__start_gmatrix_shared, __stop_gmatrix_shared);
     for (Thread& thread : block.threads) {
         thread.state = State::Ready;
         thread.fiber->start(body);
@@ -248,6 +247,12 @@ static bool run(void (*entry)(const void*), const void* launch, unsigned threads
 }
 
 } // namespace cuda_host
+
+/// Closes memory to kernels, or opens it again, where accesses are watched.
+extern "C" __attribute__((visibility("default"))) void gmatrix_cuda_host_guard(const void* start, std::size_t bytes,
+                                                                               int closed) {
+    cuda_host::watch::guard(start, bytes, closed != 0);
+}
 
 /// What the harness calls. One launch at a time: fibers and shared memory are there once.
 extern "C" __attribute__((visibility("default"))) int

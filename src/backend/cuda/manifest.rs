@@ -130,9 +130,7 @@ sources! {
 }
 
 /// The kernels that are still missing, and why. What is in neither list was forgotten; tests say so.
-pub const ABSENT: &[(Kernel, &str)] = &[
-    (Kernel::Lanczos, NOT_YET),
-];
+pub const ABSENT: &[(Kernel, &str)] = &[(Kernel::Lanczos, NOT_YET)];
 
 const NOT_YET: &str = "is still to be written";
 

@@ -1,6 +1,7 @@
 //! Memory and launches of `cuda-host`. Every launch runs three times on the same contents, with threads and blocks in
 //! different orders; results that differ in a bit are an error.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use gmatrix::backend::{Executor, Precision, Values, cuda};
@@ -12,6 +13,11 @@ use super::library::{self, Library};
 /// Ascending, descending, shuffled by a seed.
 const ORDERS: [u32; 3] = [0, 1, 20_261];
 
+/// The orders that are tried: where errors of indices are sought, one will do.
+fn orders() -> &'static [u32] {
+    if library::is_watched() { &ORDERS[..1] } else { &ORDERS }
+}
+
 struct Ready {
     segment: Segment,
     label: String,
@@ -19,6 +25,8 @@ struct Ready {
     specialisation: u32,
     grid: [u32; 3],
     arguments: Vec<u8>,
+    /// Where the kernel may read and write: arenas, and bytes in them.
+    open: Vec<(Arena, Range<usize>)>,
 }
 
 pub struct CudaHost {
@@ -42,7 +50,16 @@ impl CudaHost {
             let Some(grid) = cuda::grid(&launch, runs)? else {
                 continue;
             };
+            let control = (Arena::Control, 0..plan.stride(Arena::Control) * runs * 4);
+            let bindings = launch.bindings.iter().flat_map(|binding| {
+                let (size, stride) = (bytes(binding.arena.element(), precision), plan.stride(binding.arena));
+                (0..runs).map(move |slot| {
+                    let first = slot * stride + binding.start;
+                    (binding.arena, first * size..(first + binding.len) * size)
+                })
+            });
             launches.push(Ready {
+                open: bindings.chain([control]).collect(),
                 segment: launch.segment,
                 library: library::of(launch.kernel)?,
                 specialisation: library::place(launch.kernel, &launch.spec, precision),
@@ -73,22 +90,35 @@ impl CudaHost {
         (buffer, element, first * bytes(element, self.precision))
     }
 
+    /// Closes what a launch has no business with, or opens all of it again.
+    fn guard(&self, ready: &Ready, closed: bool) {
+        for arena in &self.arenas {
+            ready.library.guard(bytemuck::cast_slice(arena), closed);
+        }
+        for (arena, range) in ready.open.iter().filter(|_| closed) {
+            let arena: &[u8] = bytemuck::cast_slice(&self.arenas[arena.index()]);
+            ready.library.guard(&arena[range.clone()], false);
+        }
+    }
+
     fn run(&mut self, place: usize) -> Result<()> {
         let ready = &self.launches[place];
         let before = self.arenas.clone();
         let mut first: Option<Vec<Vec<u64>>> = None;
-        for order in ORDERS {
+        for order in orders() {
             for (arena, contents) in self.arenas.iter_mut().zip(&before) {
                 arena.copy_from_slice(contents);
             }
+            self.guard(ready, true);
             // SAFETY: `cuda::arguments` points into the arenas, where the plan has room for every binding of every run;
             // they are not touched here while the kernel runs.
-            unsafe {
+            let launched = unsafe {
                 ready
                     .library
-                    .launch(ready.specialisation, &ready.arguments, ready.grid, order)
-            }
-            .map_err(|rule| Error::device(format!("{}: {rule}", ready.label)))?;
+                    .launch(ready.specialisation, &ready.arguments, ready.grid, *order)
+            };
+            self.guard(ready, false);
+            launched.map_err(|rule| Error::device(format!("{}: {rule}", ready.label)))?;
             match &first {
                 None => first = Some(self.arenas.clone()),
                 Some(first) if *first != self.arenas => {

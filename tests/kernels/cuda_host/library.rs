@@ -24,9 +24,32 @@ const FLAGS: [&str; 7] = [
     "-Werror=uninitialized",
 ];
 
+/// Where arrays of shared memory and what lies outside of a launch's bindings are watched, too.
+const WATCHED: [&str; 4] = ["-fsanitize=address", "-fsanitize-sections=gmatrix_shared", "-O1", "-g1"];
+
+/// Set in a process whose libraries are built with AddressSanitizer, which it must have loaded before them.
+pub const WATCH: &str = "GMATRIX_CUDA_HOST_WATCH";
+
+/// Whether libraries are built so that accesses outside of bindings and arrays end the process.
+pub fn is_watched() -> bool {
+    std::env::var_os(WATCH).is_some()
+}
+
+/// The precisions that are compiled: where errors of indices are sought, one will do.
+fn precisions() -> &'static [Precision] {
+    if is_watched() {
+        &[Precision::F32]
+    } else {
+        &[Precision::F32, Precision::F64]
+    }
+}
+
 /// All flags: where the processor has it, `fma` becomes an instruction, which gives the same as the library's function.
 fn flags() -> Vec<&'static str> {
     let mut flags = FLAGS.to_vec();
+    if is_watched() {
+        flags.extend(WATCHED);
+    }
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("fma") {
         flags.push("-mfma");
@@ -34,18 +57,21 @@ fn flags() -> Vec<&'static str> {
     flags
 }
 
-const RUNTIME: [(&str, &str); 3] = [
+const RUNTIME: [(&str, &str); 4] = [
     ("host.cpp", include_str!("../../cuda_host/host.cpp")),
     ("host.hpp", include_str!("../../cuda_host/host.hpp")),
     ("fiber.hpp", include_str!("../../cuda_host/fiber.hpp")),
+    ("watch.hpp", include_str!("../../cuda_host/watch.hpp")),
 ];
 
 type Launch = unsafe extern "C" fn(u32, *const c_void, usize, *const u32, u32, *mut c_char, usize) -> c_int;
+type Guard = unsafe extern "C" fn(*const c_void, usize, c_int);
 
 /// A compiled source.
 #[derive(Debug)]
 pub struct Library {
     launch: Launch,
+    guard: Guard,
     /// What `launch` lies in.
     _library: libloading::Library,
 }
@@ -94,6 +120,14 @@ impl Library {
     }
 }
 
+impl Library {
+    /// Closes memory to kernels, or opens it again; without effect where nothing is watched.
+    pub fn guard(&self, memory: &[u8], closed: bool) {
+        // SAFETY: the function has this type in host.cpp, and marks memory without touching it.
+        unsafe { (self.guard)(memory.as_ptr().cast(), memory.len(), c_int::from(closed)) }
+    }
+}
+
 /// The compiler's name, once it has shown that it is there.
 pub fn compiler() -> Result<OsString> {
     static COMPILER: OnceLock<Result<OsString, String>> = OnceLock::new();
@@ -110,7 +144,7 @@ pub fn compiler() -> Result<OsString> {
         .map_err(|why| Error::unsupported(format!("cuda-host: {why}")))
 }
 
-/// All specialisations of a kernel in both precisions, f32 before f64; compiled once, while others that need it wait.
+/// All specialisations of a kernel in the precisions that there are, f32 before f64; compiled once, while others that need it wait.
 pub fn of(kernel: Kernel) -> Result<Arc<Library>> {
     type Made = Arc<OnceLock<Result<Arc<Library>, String>>>;
     static LIBRARIES: Mutex<BTreeMap<Kernel, Made>> = Mutex::new(BTreeMap::new());
@@ -133,14 +167,15 @@ pub fn place(kernel: Kernel, spec: &[u32], precision: Precision) -> u32 {
     let all = kernel.contract().specialisations();
     let place = all.iter().position(|other| other == spec);
     let place = place.expect("values of the contract's constants");
-    2 * place as u32 + u32::from(precision == Precision::F64)
+    let of_precision = precisions().iter().position(|other| *other == precision);
+    (precisions().len() * place + of_precision.expect("a precision that is compiled")) as u32
 }
 
 fn kernel_text(kernel: Kernel) -> String {
     let mut parts = Vec::new();
     for spec in kernel.contract().specialisations() {
-        for precision in [Precision::F32, Precision::F64] {
-            parts.push(cuda::specialisation(kernel, &spec, precision).expect("a kernel of the manifest"));
+        for precision in precisions() {
+            parts.push(cuda::specialisation(kernel, &spec, *precision).expect("a kernel of the manifest"));
         }
     }
     file(kernel.name(), &parts)
@@ -201,12 +236,14 @@ pub fn compile(name: &str, text: &str) -> Result<Arc<Library>> {
         Ok(command)
     })?;
     let failed = |error: libloading::Error| Error::io(&path, error);
-    // SAFETY: the library is the one just made; nothing runs when it is loaded, and `Launch` is the function's type.
+    // SAFETY: the library is the one just made; nothing runs when it is loaded, and the functions have these types.
     unsafe {
         let library = libloading::Library::new(&path).map_err(failed)?;
         let launch = *library.get::<Launch>(b"gmatrix_cuda_host_launch").map_err(failed)?;
+        let guard = *library.get::<Guard>(b"gmatrix_cuda_host_guard").map_err(failed)?;
         Ok(Arc::new(Library {
             launch,
+            guard,
             _library: library,
         }))
     }

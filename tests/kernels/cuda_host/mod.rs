@@ -4,6 +4,7 @@
 mod executor;
 mod library;
 mod rules;
+mod watched;
 
 use std::sync::Arc;
 
