@@ -2,7 +2,8 @@
 // largest entry lies in [1/2, 1). LOSS 0 cross-entropy without cancellation, 1 naive, 2 mean squared error, 3 StableMax.
 //
 // in 0 logits [N, V]   in 1 labels [N]   out 2 loss [N]   out 3 hit [N]   out 4 cotangent [N, V]   out 5 exponent [N]
-// params n, classes V   order: 32 running sums over classes, added in a tree; a warp takes one sample
+// params n, classes V   order: 32 running sums over classes, added in a tree (naive: 16, as PyTorch's vectorised
+// log_softmax); a warp takes one sample
 //
 // Without cancellation: with m2 the largest logit but the label's, q_j = exp(z_j - m2) and Q = sum of q_j over j != y,
 // the cotangent is F q_j and -F Q, F = exp(m2 - m)/S. It is never formed as p_y - 1, and F's exponent goes into the
@@ -11,6 +12,9 @@
 
 /// A cotangent below the smallest f64 is zero in every precision, as it is for who computes it in f64 without scales.
 constexpr i32 SMALLEST_POWER = -1074;
+
+/// Running sums of the naive loss.
+constexpr u32 NAIVE_SUMS = 16;
 
 /// One sample: its logits and label, and where its cotangent goes.
 struct Sample {
@@ -57,11 +61,15 @@ __device__ Found naive(const Sample& sample) {
         found = Largest::of(found, wide(sample.z[j]));
     }
     const real largest = real(search_warp<Largest>(found));
+    // Both halves of the warp make the same sums.
     real sum = real(0);
-    for (u64 j = lane; j < sample.classes; j += WARP) {
+    for (u64 j = lane % NAIVE_SUMS; j < sample.classes; j += NAIVE_SUMS) {
         sum += exp(sample.z[j] - largest);
     }
-    const real log_sum = log(sum_warp(sum));
+    for (u32 width = NAIVE_SUMS / 2; width > 0; width /= 2) {
+        sum += __shfl_xor_sync(FULL, sum, width);
+    }
+    const real log_sum = log(sum);
     const real loss = -(sample.z[sample.y] - largest - log_sum);
     for (u64 j = lane; GRADIENT && j < sample.classes; j += WARP) {
         const real p = exp(sample.z[j] - largest - log_sum);

@@ -10,12 +10,16 @@
 //! launch ──► grid(): blocks of one run by runs;  arguments(): one struct, passed by value
 //! ```
 //!
+//! [`ImageCache`] keeps the machine code on disk.
+//!
 //! Real numbers are f32 or f64, wide numbers f64.
 
+mod cache;
 mod launch;
 mod manifest;
 mod source;
 
+pub use cache::{ImageCache, ImageKey};
 pub use launch::{arguments, grid};
 pub use manifest::{ABSENT, capabilities, kernels};
 pub use source::{preamble, source, specialisation};
