@@ -118,6 +118,7 @@ fn estimate(
         "gram.ranks",
         vec![call(Kernel::RankStatistics, &[], &[sums, scalars], &[n, parameters])],
     );
+    let room = builder.buffer(Arena::WideScratch, "gram.room", &[layout::lanczos_room(n, probes)]);
     for (form, first) in [columns::RAW, columns::COSINE, columns::CENTRED]
         .into_iter()
         .enumerate()
@@ -127,6 +128,7 @@ fn estimate(
             sums.part(form * layout::PER_FORM, layout::PER_FORM),
             scalars.part(control::RATES + first, columns::FORM),
             errors.part(form * columns::ERRORS.len(), columns::ERRORS.len()),
+            room,
         ];
         builder.op(
             "gram.lanczos",

@@ -2,6 +2,7 @@
 
 use super::parts::{choice, flag, no_flops, one, product, read, tiles, update, when, write};
 use crate::plan::buffer::Element::{Real, Wide, Word};
+use crate::plan::layout::{KRYLOV, PROBE_STEPS};
 
 contracts! {
     /// Cotangent `[N, V]` of the margin z_y - mean z of the label's logit: the same for every sample but for the label.
@@ -31,13 +32,16 @@ contracts! {
         flops: |p| 8 * product(p, &[0, 0]),
     }
     /// Ranks of a large form estimated from its leading eigenvalues and from random probes of the rest, into `ranks` [9] in
-    /// the order of `form_ranks`; and standard errors [3] of erank_sigma, erank_lambda and stable_rank.
+    /// the order of `form_ranks`; and standard errors [3] of erank_sigma, erank_lambda and stable_rank. `room` holds the vectors
+    /// of a backend that cannot allocate, as many numbers as `plan::layout::lanczos_room` says.
     LANCZOS = "lanczos" {
-        bindings: [read("form", Wide), read("sums", Wide), update("ranks", Wide), write("errors", Wide)],
+        bindings: [
+            read("form", Wide), read("sums", Wide), update("ranks", Wide), write("errors", Wide), update("room", Wide),
+        ],
         params: [n, probes],
         constants: [],
         items: one,
-        flops: |p| 2 * product(p, &[0, 0]) * (192 + 64 * u64::from(p[1])),
+        flops: |p| 2 * product(p, &[0, 0]) * (KRYLOV as u64 + PROBE_STEPS as u64 * u64::from(p[1])),
     }
     /// Agreement of the pairs of non-zero gradients in blocks of K as scaled: both among the first `first` samples, both among the
     /// rest, one of each; in each block all pairs, those of one label and those of two. Mean cosine and mean sign of each: out [18].

@@ -13,7 +13,7 @@ use super::gram::{self, Output};
 use crate::config::{FurtherGram, LossKind};
 use crate::loss::{Cotangent, losses};
 use crate::model::{Batch, Forward, Network};
-use crate::plan::layout::PER_FORM;
+use crate::plan::layout::{PER_FORM, lanczos_room};
 use crate::plan::{Arena, Kernel, PlanBuilder, Site, SiteKind, View, call};
 use parts::{Part, parts};
 use sites::{materialised, sites_of};
@@ -79,6 +79,8 @@ struct Further<'a> {
     form: View,
     sums: View,
     eigenvalues: View,
+    /// Where ranks are estimated, the room that needs.
+    room: Option<View>,
     /// Exponents of what has no scale.
     unscaled: View,
 }
@@ -86,7 +88,14 @@ struct Further<'a> {
 impl<'a> Further<'a> {
     fn new(builder: &mut PlanBuilder, pass: Pass<'a>) -> Self {
         let n = pass.exponent.len();
+        let room = match pass.output {
+            Output::Lanczos { probes, .. } => {
+                Some(builder.buffer(Arena::WideScratch, "further.room", &[lanczos_room(n, probes)]))
+            }
+            Output::Streamed | Output::Spectra => None,
+        };
         Self {
+            room,
             pass,
             n,
             gram: builder.buffer(Arena::Scratch, "further.gram", &[n, n]),
@@ -282,11 +291,11 @@ impl<'a> Further<'a> {
             &bindings,
             &[self.n, dimensions],
         ));
-        if let (Output::Lanczos { probes, .. }, Some(errors)) = (self.pass.output, errors) {
+        if let (Output::Lanczos { probes, .. }, Some(errors), Some(room)) = (self.pass.output, errors, self.room) {
             calls.push(call(
                 Kernel::Lanczos,
                 &[],
-                &[self.form, self.sums.part(0, PER_FORM), out, errors],
+                &[self.form, self.sums.part(0, PER_FORM), out, errors, room],
                 &[self.n, probes],
             ));
         }

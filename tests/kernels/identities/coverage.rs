@@ -1,6 +1,7 @@
 //! The intervals of estimated ranks cover the ranks of spectra that are known.
 
 use gmatrix::backend::{Precision, Values};
+use gmatrix::plan::layout::lanczos_room;
 use gmatrix::plan::{Arena, Kernel, Segment, control};
 use rayon::prelude::*;
 
@@ -75,6 +76,7 @@ fn estimates(values: &[f64]) -> Vec<[(f64, f64); 3]> {
             sums,
             filled(9, |_| vec![1.0; 9]),
             poison(3),
+            poison(lanczos_room(N, PROBES)),
         ];
         let case = Case::new(Kernel::Lanczos, "coverage", &[], &[N, PROBES], buffers, Unused);
         let block = move |_: &mut Rng| {

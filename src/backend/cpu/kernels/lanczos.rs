@@ -1,7 +1,9 @@
 //! lanczos — ranks of a large form from its leading eigenvalues and from random probes of the rest, with standard errors.
 //!
 //! in 0 form [N, N]   in 1 sums [8], see `plan::layout`   inout 2 ranks [9], in the order of the columns of `raw.`
-//! out 3 errors [3], of erank_sigma, erank_lambda and stable_rank   params n, probes   control: seed, step
+//! out 3 errors [3], of erank_sigma, erank_lambda and stable_rank   inout 4 room, see `plan::layout`, which means nothing
+//! afterwards
+//! params n, probes   control: seed, step
 //! order: products in panels of 128 rows; all else sequential for each probe, probes ascending, in f64
 //!
 //! Block Lanczos with full reorthogonalisation finds leading eigenpairs. Those it has found well are taken away; on what

@@ -2,14 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::ritz::{FIRST, Leading, Matrix, Signs, norm, project_out};
+use super::ritz::{Leading, Matrix, Signs, norm, project_out};
 use super::spectrum::eigenvectors;
-
-/// Most Lanczos steps of a probe.
-const STEPS: usize = 64;
-
-/// Functions of an eigenvalue that ranks are made of.
-const FUNCTIONS: usize = 4;
+use crate::plan::layout::{DEVIATIONS as FUNCTIONS, KRYLOV_BLOCK, PROBE_STEPS};
 
 /// One number for each function.
 type Sums = [f64; FUNCTIONS];
@@ -185,7 +180,7 @@ impl Chain {
 
 fn chains(matrix: &Matrix, top: &Leading, largest: f64, probes: usize, signs: &Signs) -> Vec<Chain> {
     let n = matrix.n;
-    let mut vectors: Vec<f64> = (0..probes).flat_map(|k| signs.row(FIRST + k)).collect();
+    let mut vectors: Vec<f64> = (0..probes).flat_map(|k| signs.row(KRYLOV_BLOCK + k)).collect();
     project_out(&mut vectors, &top.vectors, n);
     project_out(&mut vectors, &top.vectors, n);
     let mut chains = Vec::with_capacity(probes);
@@ -200,7 +195,7 @@ fn chains(matrix: &Matrix, top: &Leading, largest: f64, probes: usize, signs: &S
             is_done: false,
         });
     }
-    for _ in 0..STEPS.min(n - top.values.len()) {
+    for _ in 0..PROBE_STEPS.min(n - top.values.len()) {
         let mut images = matrix.products(&vectors);
         project_out(&mut images, &top.vectors, n);
         chains

@@ -5,16 +5,11 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use super::spectrum::eigenvectors;
+use crate::plan::layout::{KRYLOV, KRYLOV_BLOCK};
 use crate::random::Stream;
 
 /// Rows of a panel of the matrix that one task multiplies.
 const PANEL: usize = 128;
-
-/// Vectors of the first block.
-pub const FIRST: usize = 8;
-
-/// Most dimensions of the Krylov space.
-const DIMENSIONS: usize = 192;
 
 /// An eigenpair is taken where its residual is at most this share of its eigenvalue: its value is then off by the square
 /// of it.
@@ -123,10 +118,10 @@ pub struct Leading {
 pub fn leading(matrix: &Matrix, signs: &Signs) -> Leading {
     let n = matrix.n;
     let (mut basis, mut products) = (Vec::new(), Vec::new());
-    let mut next: Vec<f64> = (0..FIRST).flat_map(|k| signs.row(k)).collect();
+    let mut next: Vec<f64> = (0..KRYLOV_BLOCK).flat_map(|k| signs.row(k)).collect();
     let mut length = (n as f64).sqrt();
     loop {
-        let room = n.min(DIMENSIONS) * n - basis.len();
+        let room = n.min(KRYLOV) * n - basis.len();
         let mut new = independent(next, length, &basis, n);
         new.truncate(room);
         if new.is_empty() {
