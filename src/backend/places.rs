@@ -34,7 +34,7 @@ pub(super) fn all() -> Vec<(String, usize)> {
     let layout = places!["" layout:
         PER_FORM TRACE FROBENIUS2 DIAGONAL2 SAMPLES RAW COSINE CENTRED COSINE_SUM PAIRS COSINE_MIN NEGATIVE CONDITION HEAD
         FORM_CONDITION TILE TILE_FROBENIUS2 TILE_COSINE TILE_COSINE2 TILE_MIN TILE_NEGATIVE TILE_ROWS UPDATE_PARTS
-        LEDGER_WIDTH STREAM_BATCHES STREAM_WIDTH
+        LEDGER_WIDTH STREAM_BATCHES STREAM_WIDTH KRYLOV KRYLOV_BLOCK PROBE_STEPS DEVIATIONS
     ];
     let others = [
         ("FORM", columns::FORM),
@@ -52,6 +52,7 @@ pub(super) fn all() -> Vec<(String, usize)> {
         ("PURPOSE_DROPOUT", Purpose::Dropout as usize),
         ("PURPOSE_SKETCH", Purpose::Sketch as usize),
         ("PURPOSE_NULL", Purpose::Null as usize),
+        ("PURPOSE_PROBE", Purpose::Probe as usize),
     ];
     let segments = Segment::ALL.map(|segment| (format!("SEGMENT_{}", segment.name().to_uppercase()), segment.index()));
     control

@@ -80,17 +80,15 @@ pub const STREAM_BATCHES: usize = 16;
 /// Numbers summed over the steps of one of them.
 pub const STREAM_WIDTH: usize = 8;
 
-/// Vectors of a block in the search for the leading eigenvalues of a large matrix.
+/// Vectors of a block in the search for the leading eigenvalues of a large matrix, and probes of what is left that take
+/// their steps side by side where room is scarce.
 pub const KRYLOV_BLOCK: usize = 8;
 
-/// Most dimensions of the space that is searched.
+/// Most dimensions of the space that is searched for them.
 pub const KRYLOV: usize = 192;
 
 /// Most Lanczos steps of a probe of what is left.
 pub const PROBE_STEPS: usize = 64;
-
-/// Probes that take their steps side by side where room is scarce.
-pub const PROBE_BLOCK: usize = 8;
 
 /// Wide numbers that the estimate of a spectrum [n, n] needs beside its arguments: the vectors of the searched space and
 /// their images, a block of probes with their images and all their steps; the projected matrix and the reflectors that
@@ -98,8 +96,8 @@ pub const PROBE_BLOCK: usize = 8;
 /// at half of them. Where a wide number is a pair, half of them suffice.
 pub const fn lanczos_room(n: usize, probes: usize) -> usize {
     let dimensions = if n < KRYLOV { n } else { KRYLOV };
-    let vectors = 2 * dimensions + PROBE_BLOCK * (2 + PROBE_STEPS);
-    let small = 2 * (dimensions * dimensions + PROBE_BLOCK * PROBE_STEPS);
+    let vectors = 2 * dimensions + KRYLOV_BLOCK * (2 + PROBE_STEPS);
+    let small = 2 * (dimensions * dimensions + KRYLOV_BLOCK * PROBE_STEPS);
     vectors * n + small + 2 * 2 * (PROBE_STEPS + DEVIATIONS) * probes
 }
 

@@ -132,7 +132,7 @@ fn estimate(
         ];
         builder.op(
             "gram.lanczos",
-            vec![call(Kernel::Lanczos, &[], &bindings, &[n, probes])],
+            vec![call(Kernel::Lanczos, &[], &bindings, &[n, probes, layout::KRYLOV])],
         );
     }
 }

@@ -116,7 +116,7 @@ fn pairs(kernel: Kernel) -> f64 {
         // |update|^2 is about weights that were rounded to f32.
         Kernel::Optimizer => Precision::F32.epsilon(),
         // Eigenvalues are those of f32; logarithms and what follows from them, too.
-        Kernel::Spectrum | Kernel::RankStatistics | Kernel::FormRanks | Kernel::BatchStatistics => {
+        Kernel::Spectrum | Kernel::RankStatistics | Kernel::FormRanks | Kernel::Lanczos | Kernel::BatchStatistics => {
             Precision::F32.epsilon()
         }
         _ => (-44f64).exp2(),

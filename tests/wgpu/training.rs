@@ -1,116 +1,19 @@
 //! Whole recorded steps of a small transformer through the trainer, on the CPU and on wgpu.
 
-use gmatrix::backend::cpu::CpuExecutor;
-use gmatrix::backend::wgpu::WgpuExecutor;
-use gmatrix::backend::{Executor, Values};
-use gmatrix::config::{Layers, Preset};
-use gmatrix::plan::{Arena, Plan, PlanBuilder, Segment};
-use gmatrix::record::{EndReason, MetricsRow};
-use gmatrix::trainer::{Experiment, Trainer};
 use std::sync::Arc;
 
+use gmatrix::backend::Values;
+use gmatrix::backend::wgpu::WgpuExecutor;
+use gmatrix::config::{Layers, Preset};
+use gmatrix::plan::{Arena, PlanBuilder, Segment};
+use gmatrix::record::{EndReason, MetricsRow};
+use gmatrix::trainer::Experiment;
+
+use super::support::{F32, F64, Make, WGPU, error, experiment, rows, trainer};
 use super::supported;
-
-fn experiment(settings: &[&str]) -> Experiment {
-    let small = [
-        "task.p=11",
-        "model.d_model=24",
-        "model.heads=3",
-        "model.d_mlp=40",
-        "stats.gram_every=0",
-        "stats.decompose_every=0",
-        "stats.evaluate_every=5",
-        "train.chunk=30",
-    ];
-    let layers = small
-        .iter()
-        .chain(settings)
-        .fold(Layers::new(Preset::Quick), |layers, setting| {
-            layers.set(setting).expect("a known key")
-        });
-    Experiment::new(&layers.build().expect("a valid configuration")).expect("an experiment")
-}
-
-type Make<'a> = &'a dyn Fn(Arc<Plan>, usize) -> Box<dyn Executor>;
-
-const F64: Make = &|plan, runs| Box::new(CpuExecutor::<f64>::new(plan, runs).expect("the CPU runs everything"));
-const F32: Make = &|plan, runs| Box::new(CpuExecutor::<f32>::new(plan, runs).expect("the CPU runs everything"));
-const WGPU: Make = &|plan, runs| Box::new(WgpuExecutor::new(plan, runs).expect("every kernel is there"));
-
-fn trainer(make: Make, experiments: &[Experiment]) -> Trainer {
-    let program = experiments[0].program().expect("a plan");
-    let executor = make(program.plan.clone(), experiments.len());
-    let mut trainer = Trainer::new(program, executor, experiments.len());
-    for (slot, experiment) in experiments.iter().enumerate() {
-        trainer.fill(slot, slot as u32, experiment).expect("filled");
-    }
-    trainer
-}
-
-fn rows(make: Make, experiment: &Experiment, steps: u64) -> (Vec<String>, Vec<MetricsRow>) {
-    let mut trainer = trainer(make, std::slice::from_ref(experiment));
-    let rows = trainer.run_chunk(steps).expect("trained");
-    assert_eq!(rows.len() as u64, steps);
-    (trainer.columns().to_vec(), rows)
-}
-
-/// Largest difference of a column over all rows, as a share of its largest number; the same numbers must be null.
-fn error(found: &[MetricsRow], expected: &[MetricsRow], column: usize) -> f64 {
-    let largest = expected
-        .iter()
-        .map(|row| row.values[column].abs())
-        .fold(1e-300, f64::max);
-    found.iter().zip(expected).fold(0.0, |worst: f64, (found, expected)| {
-        let (a, b) = (found.values[column], expected.values[column]);
-        match (a.is_nan(), b.is_nan()) {
-            (true, true) => worst,
-            (false, false) => worst.max((a - b).abs() / largest),
-            _ => f64::INFINITY,
-        }
-    })
-}
 
 /// Columns that are differences of nearly equal numbers, so that their un-cancelled parts bound their error.
 const CANCELLING: [&str; 2] = ["coherence_unbiased", "noise_g2"];
-
-/// Columns that count rounding errors, or are what is left when two numbers that f32 rounded are subtracted.
-fn is_rounding(column: &str) -> bool {
-    let counted = [".rank", ".negative_eigenvalues", ".erank_sigma"];
-    let left = [
-        "second.",
-        "noise.",
-        "ledger.second.",
-        "ledger.noise.",
-        "ledger.between.",
-    ];
-    counted.iter().any(|end| column.ends_with(end)) || left.iter().any(|start| column.starts_with(start))
-}
-
-/// Everything there is to measure, with minibatches and LayerNorm.
-#[test]
-fn wgpu_measures_as_the_cpu_does() {
-    if !supported() {
-        return;
-    }
-    let all = ["stats.gram_every=2", "stats.decompose_every=2", "stats.samples=30"];
-    for settings in [
-        &["optimizer.batch=16", "model.norm=pre", "model.activation=gelu"][..],
-        &["stats.spectrum=off"],
-    ] {
-        let experiment = experiment(&[&all, settings].concat());
-        let (columns, exact) = rows(F64, &experiment, 5);
-        let (_, single) = rows(F32, &experiment, 5);
-        let (_, found) = rows(WGPU, &experiment, 5);
-        for (column, name) in columns.iter().enumerate().filter(|(_, name)| !is_rounding(name)) {
-            let (own, of_cpu) = (error(&found, &exact, column), error(&single, &exact, column));
-            let bound = 1e-3 + 10.0 * of_cpu;
-            assert!(
-                own <= bound,
-                "{settings:?}: {name} off by {own:e}, CPU in f32 by {of_cpu:e}"
-            );
-        }
-    }
-}
 
 /// A run from its first step to grokking.
 fn grokked(make: Make, seed: u64) -> (u64, Vec<MetricsRow>, Vec<f64>) {
@@ -248,6 +151,20 @@ fn wgpu_runs_are_the_same_alone_and_beside_a_diverging_one() {
         together.weights(2).expect("weights"),
         alone.weights(0).expect("weights")
     );
+}
+
+#[test]
+fn wgpu_refuses_what_lavapipe_would_end_too_soon() {
+    if !supported() || !gmatrix::backend::wgpu::probe().is_ok_and(|found| found.name.contains("llvmpipe")) {
+        return;
+    }
+    let of_samples = |samples: &str| {
+        let program = experiment(&["task.p=23", "stats.gram_every=2", samples]).program();
+        WgpuExecutor::new(program.expect("a plan").plan, 1)
+    };
+    of_samples("stats.samples=150").expect("loops that end by themselves");
+    let error = of_samples("stats.samples=151").expect_err("longer loops").to_string();
+    assert!(error.contains("65,535") && error.contains("spectrum"), "{error}");
 }
 
 #[test]

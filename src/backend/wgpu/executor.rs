@@ -6,6 +6,7 @@ use super::clock::{Clock, TIMED};
 use super::device::{AdapterSummary, Gpu};
 use super::manifest::capabilities;
 use super::record::{Recorded, Recorder, UNIFORM};
+use super::software::check_turns;
 use crate::backend::profile::Span;
 use crate::backend::{Executor, Precision, Values};
 use crate::error::{Error, Result};
@@ -45,6 +46,9 @@ impl WgpuExecutor {
                 ..capabilities()
             },
         )?;
+        if gpu.summary.name.contains("llvmpipe") {
+            check_turns(&launches)?;
+        }
         let arenas = allocate(&gpu, &plan, runs)?;
         let mut recorder = Recorder::new(&gpu, &plan, &arenas, runs)?;
         let mut recorded = Vec::with_capacity(launches.len());

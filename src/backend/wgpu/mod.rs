@@ -17,6 +17,7 @@ mod device;
 mod executor;
 mod manifest;
 mod record;
+mod software;
 mod source;
 
 pub use device::{AdapterSummary, adapters, probe};

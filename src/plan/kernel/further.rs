@@ -2,7 +2,7 @@
 
 use super::parts::{choice, flag, no_flops, one, product, read, tiles, update, when, write};
 use crate::plan::buffer::Element::{Real, Wide, Word};
-use crate::plan::layout::{KRYLOV, PROBE_STEPS};
+use crate::plan::layout::PROBE_STEPS;
 
 contracts! {
     /// Cotangent `[N, V]` of the margin z_y - mean z of the label's logit: the same for every sample but for the label.
@@ -33,15 +33,16 @@ contracts! {
     }
     /// Ranks of a large form estimated from its leading eigenvalues and from random probes of the rest, into `ranks` [9] in
     /// the order of `form_ranks`; and standard errors [3] of erank_sigma, erank_lambda and stable_rank. `room` holds the vectors
-    /// of a backend that cannot allocate, as many numbers as `plan::layout::lanczos_room` says.
+    /// of a backend that cannot allocate, as many numbers as `plan::layout::lanczos_room` says. At most
+    /// `dimensions` are searched for leading eigenvalues, themselves at most `plan::layout::KRYLOV`.
     LANCZOS = "lanczos" {
         bindings: [
             read("form", Wide), read("sums", Wide), update("ranks", Wide), write("errors", Wide), update("room", Wide),
         ],
-        params: [n, probes],
+        params: [n, probes, dimensions],
         constants: [],
         items: one,
-        flops: |p| 2 * product(p, &[0, 0]) * (KRYLOV as u64 + PROBE_STEPS as u64 * u64::from(p[1])),
+        flops: |p| 2 * product(p, &[0, 0]) * (u64::from(p[2]) + PROBE_STEPS as u64 * u64::from(p[1])),
     }
     /// Agreement of the pairs of non-zero gradients in blocks of K as scaled: both among the first `first` samples, both among the
     /// rest, one of each; in each block all pairs, those of one label and those of two. Mean cosine and mean sign of each: out [18].

@@ -13,7 +13,7 @@ use super::gram::{self, Output};
 use crate::config::{FurtherGram, LossKind};
 use crate::loss::{Cotangent, losses};
 use crate::model::{Batch, Forward, Network};
-use crate::plan::layout::{PER_FORM, lanczos_room};
+use crate::plan::layout::{KRYLOV, PER_FORM, lanczos_room};
 use crate::plan::{Arena, Kernel, PlanBuilder, Site, SiteKind, View, call};
 use parts::{Part, parts};
 use sites::{materialised, sites_of};
@@ -296,7 +296,7 @@ impl<'a> Further<'a> {
                 Kernel::Lanczos,
                 &[],
                 &[self.form, self.sums.part(0, PER_FORM), out, errors, room],
-                &[self.n, probes],
+                &[self.n, probes, KRYLOV],
             ));
         }
         builder.op(format!("{label}.ranks"), calls);

@@ -1,7 +1,7 @@
 //! Further Gram matrices: where they start, their forms, their ranks.
 
 use gmatrix::backend::Values;
-use gmatrix::plan::layout::lanczos_room;
+use gmatrix::plan::layout::{KRYLOV, lanczos_room};
 use gmatrix::plan::{Arena, Kernel, Segment, control};
 use gmatrix::stats::columns;
 
@@ -220,7 +220,7 @@ struct Lanczos;
 
 impl Oracle for Lanczos {
     fn run<T: Real>(&self, x: &Data) -> Expected<T> {
-        let [n, _] = x.params();
+        let [n, _, _] = x.params();
         let mut ranks = x.real::<T>("ranks");
         if x.plain("ranks")[2].is_nan() {
             return Expected::new()
@@ -258,8 +258,15 @@ pub fn lanczos() -> Vec<Case> {
         });
         let room = poison(lanczos_room(n, probes));
         let buffers = vec![filled(n * n, gram), trace, ranks, poison(3), room];
-        Case::new(Kernel::Lanczos, format!("n={n}"), &[], &[n, probes], buffers, Lanczos)
-            .looser(256.0, "eigenvalues of a projection, and logarithms of their shares")
+        Case::new(
+            Kernel::Lanczos,
+            format!("n={n}"),
+            &[],
+            &[n, probes, KRYLOV],
+            buffers,
+            Lanczos,
+        )
+        .looser(256.0, "eigenvalues of a projection, and logarithms of their shares")
     };
     vec![
         case(1, 2, 1.0),

@@ -3,7 +3,7 @@
 //! in 0 form [N, N]   in 1 sums [8], see `plan::layout`   inout 2 ranks [9], in the order of the columns of `raw.`
 //! out 3 errors [3], of erank_sigma, erank_lambda and stable_rank   inout 4 room, see `plan::layout`, which means nothing
 //! afterwards
-//! params n, probes   control: seed, step
+//! params n, probes, dimensions to search at most   control: seed, step
 //! order: products in panels of 128 rows; all else sequential for each probe, probes ascending, in f64
 //!
 //! Block Lanczos with full reorthogonalisation finds leading eigenpairs. Those it has found well are taken away; on what
@@ -21,7 +21,7 @@ use crate::plan::layout::TRACE;
 use crate::random::{Purpose, Stream};
 
 pub fn run<S: Scalar>(args: &Args<S>) {
-    let [n, probes] = args.params();
+    let [n, probes, dimensions] = args.params();
     let block = args.control();
     let word = |place: usize| u64::from(block.get(place).copied().unwrap_or(0));
     let seed = word(control::SEED_LOW) | word(control::SEED_HIGH) << 32;
@@ -42,7 +42,7 @@ pub fn run<S: Scalar>(args: &Args<S>) {
         n,
     };
     let trace = args.wide("sums")[TRACE];
-    let top = leading(&matrix, &signs);
+    let top = leading(&matrix, &signs, dimensions);
     let largest = top.largest;
     if largest.is_nan() || largest <= 0.0 {
         return;

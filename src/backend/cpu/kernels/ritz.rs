@@ -5,7 +5,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use super::spectrum::eigenvectors;
-use crate::plan::layout::{KRYLOV, KRYLOV_BLOCK};
+use crate::plan::layout::KRYLOV_BLOCK;
 use crate::random::Stream;
 
 /// Rows of a panel of the matrix that one task multiplies.
@@ -114,14 +114,14 @@ pub struct Leading {
     pub residual: f64,
 }
 
-/// Searches the Krylov space of a block of random signs.
-pub fn leading(matrix: &Matrix, signs: &Signs) -> Leading {
+/// Searches the Krylov space of a block of random signs, up to so many dimensions.
+pub fn leading(matrix: &Matrix, signs: &Signs, most: usize) -> Leading {
     let n = matrix.n;
     let (mut basis, mut products) = (Vec::new(), Vec::new());
     let mut next: Vec<f64> = (0..KRYLOV_BLOCK).flat_map(|k| signs.row(k)).collect();
     let mut length = (n as f64).sqrt();
     loop {
-        let room = n.min(KRYLOV) * n - basis.len();
+        let room = n.min(most) * n - basis.len();
         let mut new = independent(next, length, &basis, n);
         new.truncate(room);
         if new.is_empty() {
