@@ -97,6 +97,7 @@
 
 pub mod analysis;
 pub mod backend;
+pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;

@@ -45,6 +45,7 @@ pub struct Profile {
     launches: Vec<Launch>,
     real: usize,
     totals: BTreeMap<&'static str, Total>,
+    segments: BTreeMap<Segment, f64>,
     traced: Vec<Span>,
     spans: usize,
 }
@@ -56,6 +57,7 @@ impl Profile {
             launches,
             real: precision.bytes(),
             totals: BTreeMap::new(),
+            segments: BTreeMap::new(),
             traced: Vec::new(),
             spans: 0,
         }
@@ -66,6 +68,7 @@ impl Profile {
         for span in spans {
             let launch = &self.launches[span.launch];
             let total = self.totals.entry(launch.kernel.name()).or_default();
+            *self.segments.entry(launch.segment).or_default() += span.seconds;
             total.calls += 1;
             total.seconds += span.seconds;
             total.bytes += (launch.bytes(self.real) * span.runs as u64) as f64;
@@ -81,6 +84,11 @@ impl Profile {
         let mut totals: Vec<_> = self.totals.iter().map(|(name, total)| (*name, *total)).collect();
         totals.sort_by(|a, b| b.1.seconds.total_cmp(&a.1.seconds));
         totals
+    }
+
+    /// Seconds of the launches of these segments.
+    pub fn seconds_of(&self, segments: &[Segment]) -> f64 {
+        segments.iter().filter_map(|segment| self.segments.get(segment)).sum()
     }
 
     /// A table: kernel, calls, time, GB/s, GFLOP/s and share of the time. A rate that the contract does not count is left

@@ -50,6 +50,8 @@ pub(super) enum Command {
     Structure(StructureArgs),
     /// Try what is said about ntcov and Price's equation on small networks
     Theory(TheoryArgs),
+    /// Measure how fast this machine is: bandwidth, matrix rate, every kernel, whole tasks
+    Bench(BenchArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
 }
@@ -69,6 +71,32 @@ pub(super) struct TheoryArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  gmatrix bench --quick                           half a minute: kernels of preset quick, small tasks
+  gmatrix bench --json bench.json                 everything, as a table, bench.json and bench.html
+  gmatrix bench --quick --filter 'task/gram'      names of rows: kernel/<preset>/<kernel>, task/<what>
+
+Shares are of the bandwidth of a copy or of the rate of a dense product, whichever limits the row;
+both are measured first. docs/benchmarks.md says how.";
+
+#[derive(Debug, Args)]
+#[command(after_help = BENCH_EXAMPLES)]
+pub(super) struct BenchArgs {
+    /// What computes; auto takes CUDA, else a hardware wgpu adapter, else the CPU
+    #[arg(long, value_enum, default_value_t)]
+    pub backend: BackendArg,
+    /// End within 30 seconds
+    #[arg(long)]
+    pub quick: bool,
+    /// Measure the rows whose names match this regular expression
+    #[arg(long, value_name = "REGEX")]
+    pub filter: Option<String>,
+    /// Write JSON as well, and beside it a page with a roofline plot, ending in .html; - is JSON alone, on stdout
+    #[arg(long, value_name = "OUT|-")]
+    pub json: Option<PathBuf>,
 }
 
 const TRAIN_EXAMPLES: &str = "\

@@ -14,12 +14,13 @@ use crate::backend::profile::{Profile, Profiled, TRACED};
 #[cfg(feature = "wgpu")]
 use crate::backend::wgpu;
 use crate::backend::{Executor, Make, Precision, cpu_executor};
+use crate::bench;
 use crate::config::{Config, FurtherGram, Property};
 use crate::error::{Error, Result};
 use crate::measure::{Measurement, Request, measure_on, per_sample_gradients_on};
 use crate::model::weights::{Overrides, read_weights, shape_metadata, write_transformer_lens};
 use crate::model::{Layout, ModelShape};
-use crate::plan::{Capabilities, Plan, lower};
+use crate::plan::{Capabilities, Plan, PlanBuilder, lower};
 use crate::record::{NamedTensor, Run, TensorSet, newest_weights};
 use crate::sites::{self, Sites};
 use crate::structure;
@@ -166,6 +167,17 @@ fn automatic(plan: &Plan, precision: Precision) -> BackendArg {
     BackendArg::Cpu
 }
 
+/// Measures how fast a backend is.
+pub(super) fn bench(backend: BackendArg, options: &bench::Options) -> Result<bench::Bench> {
+    let backend = match backend {
+        // The same for all plans.
+        BackendArg::Auto => automatic(&PlanBuilder::new().finish()?, Precision::F32),
+        named => named,
+    };
+    let make = |plan: Arc<Plan>, runs: usize| executor_of(backend, &plan, Precision::F32, runs);
+    bench::run(&make, backend.name(), options)
+}
+
 /// An executor of a plan for one run, and what it runs on.
 fn executor(plan: &Arc<Plan>, device: DeviceArgs, usual: Precision) -> Result<(Box<dyn Executor>, BackendArg)> {
     let precision = device.precision(usual);
@@ -173,19 +185,7 @@ fn executor(plan: &Arc<Plan>, device: DeviceArgs, usual: Precision) -> Result<(B
         BackendArg::Auto => automatic(plan, precision),
         named => named,
     };
-    let made = match (backend, precision) {
-        (BackendArg::Cpu, _) => cpu_executor(plan.clone(), precision),
-        #[cfg(feature = "wgpu")]
-        (BackendArg::Wgpu, Precision::F32) => {
-            wgpu::WgpuExecutor::new(plan.clone(), 1).map(|executor| Box::new(executor) as Box<dyn Executor>)
-        }
-        #[cfg(feature = "wgpu")]
-        (BackendArg::Wgpu, Precision::F64) => Err(Error::unsupported(
-            "--backend wgpu: WGSL has no f64, expected --precision f32",
-        )),
-        (other, _) => Err(absent(other)),
-    };
-    match made {
+    match executor_of(backend, plan, precision, 1) {
         // What the adapter has no room for, the CPU may have.
         Err(why) if device.backend == BackendArg::Auto && backend != BackendArg::Cpu => {
             tracing::info!("auto: {why}; the CPU takes its place");
@@ -193,6 +193,24 @@ fn executor(plan: &Arc<Plan>, device: DeviceArgs, usual: Precision) -> Result<(B
         }
         made => Ok((made?, backend)),
     }
+}
+
+/// An executor of a plan for so many runs.
+fn executor_of(backend: BackendArg, plan: &Arc<Plan>, precision: Precision, runs: usize) -> Result<Box<dyn Executor>> {
+    let plan = plan.clone();
+    Ok(match (backend, precision) {
+        (BackendArg::Cpu, Precision::F32) => Box::new(cpu::CpuExecutor::<f32>::new(plan, runs)?),
+        (BackendArg::Cpu, Precision::F64) => Box::new(cpu::CpuExecutor::<f64>::new(plan, runs)?),
+        #[cfg(feature = "wgpu")]
+        (BackendArg::Wgpu, Precision::F32) => Box::new(wgpu::WgpuExecutor::new(plan, runs)?),
+        #[cfg(feature = "wgpu")]
+        (BackendArg::Wgpu, Precision::F64) => {
+            return Err(Error::unsupported(
+                "--backend wgpu: WGSL has no f64, expected --precision f32",
+            ));
+        }
+        (other, _) => return Err(absent(other)),
+    })
 }
 
 fn absent(backend: BackendArg) -> Error {

@@ -1,6 +1,7 @@
 //! The `gmatrix` program: flags are parsed in `args`, every command has a file, `engine` connects them to the library.
 
 mod args;
+mod bench;
 mod completions;
 mod devices;
 mod engine;
@@ -57,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Structure(args) => structure::run(&args),
         Command::Theory(args) => theory::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     result.unwrap_or_else(|e| {

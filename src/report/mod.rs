@@ -13,6 +13,7 @@ mod charts;
 mod facts;
 mod page;
 mod recorded;
+mod roofline;
 mod signed_log;
 mod style;
 mod sweep;
@@ -27,6 +28,7 @@ use crate::record::{RunInfo, read_metrics, read_run_info};
 use crate::structure::read_structure;
 use facts::Facts;
 use recorded::Recorded;
+pub use roofline::write_bench;
 
 pub use sweep::write_sweep_report;
 

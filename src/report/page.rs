@@ -10,7 +10,7 @@ use super::facts::{Facts, Mark};
 use super::recorded::Recorded;
 use crate::error::{Error, Result};
 
-const STYLE: &str = include_str!("assets/page.css");
+pub(super) const STYLE: &str = include_str!("assets/page.css");
 const SCRIPT: &str = include_str!("assets/page.js");
 
 /// Columns that say where a row belongs or how large something is, and are no series to draw.
@@ -102,7 +102,7 @@ pub fn around(page: &Around) -> String {
 }
 
 /// plotly.js without the MathJax that comes along with it: no label here is a formula.
-fn plotly_js() -> String {
+pub(super) fn plotly_js() -> String {
     let scripts = plotly::Plot::offline_js_sources();
     let end = "</script>";
     match scripts.find(end) {
@@ -290,7 +290,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// JSON inside a script element, which a `</script>` or `<!--` in a string would end.
-fn json_in_html(json: &str) -> String {
+pub(super) fn json_in_html(json: &str) -> String {
     json.replace('<', "\\u003c")
 }
 
