@@ -109,7 +109,8 @@ impl Watch {
         let enough = Duration::from_millis(if self.quick { 700 } else { 4000 });
         let start = Instant::now();
         let mut all = vec![once()?];
-        while all.len() < 200 && (all.len() < 5 || start.elapsed() < enough) && !self.is_over() {
+        let few = |found: usize| found < 5 && start.elapsed() < 4 * enough;
+        while all.len() < 200 && (few(all.len()) || start.elapsed() < enough) && !self.is_over() {
             all.push(once()?);
         }
         Ok(Spread::of(all))

@@ -32,8 +32,12 @@ impl Bench {
         for row in &self.rows {
             let _ = writeln!(text, "{}", line(row, width));
         }
-        for left in &self.left_out {
-            let _ = writeln!(text, "left out: {}: {}", left.name, left.why);
+        let mut reasons: Vec<&str> = self.left_out.iter().map(|left| left.why.as_str()).collect();
+        reasons.dedup();
+        for why in reasons {
+            let of = self.left_out.iter().filter(|left| left.why == why);
+            let names: Vec<&str> = of.map(|left| left.name.as_str()).collect();
+            let _ = writeln!(text, "left out: {}: {why}", names.join(", "));
         }
         text
     }
