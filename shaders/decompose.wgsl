@@ -2,8 +2,8 @@
 //
 // in 0 gradients [1 + K, P]: the step's mean gradient, then one per property   in 1 shaped [3, P], with SHAPED: what the
 // optimiser takes, what of it the step's gradient gives now, what that of the whole split would give now
-// in 2 theta [P]   in 3 moments [3, P]   in 4 scalars (rates)   in 5 spans [tensors, 2]   out 6 partial [blocks,
-// K K + 4 K]   params len P, tensors, properties K, full (row of `gradients`, with SHAPED of `shaped`, with what the mean
+// in 2 theta [P]   in 3 moments [3, P], with OPTIMIZER 1, 2 and 4 [4, P]   in 4 scalars (rates)   in 5 spans [tensors, 2]
+// out 6 partial [blocks, K K + 4 K], with OPTIMIZER 1, 2 and 4 [blocks, K K + 5 K]   params len P, tensors, properties K, full (row of `gradients`, with SHAPED of `shaped`, with what the mean
 // gradient over the whole training split gives)   order: 256 running sums in wide numbers within blocks of 16,384, added
 // in a tree; a workgroup takes one block
 // import layout
@@ -12,9 +12,9 @@
 // import reduce
 //
 // Parts of the update: selection, what the full gradient does now; noise, what the minibatch adds to it; lagged, what
-// earlier gradients do through the moments and through what shaped the gradient; decay, that of weight decay and L1.
-// Adam's metric 1/(sqrt(v_t / c2) + eps) contains the step's own gradient. With coupled L2, decay is what it does now; its
-// past is in lagged, with the moments it went through.
+// earlier gradients do through the moments and through what shaped the gradient; decay, that of weight decay and L1 now;
+// decay_lagged, where decay goes through moments (OPTIMIZER 1, 2 and 4), what that of earlier steps still does. Adam's
+// metric 1/(sqrt(v_t / c2) + eps) contains the step's own gradient.
 
 const LANES = 256u;
 
@@ -28,7 +28,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first = block * BLOCK;
     let end = min(first + BLOCK, launch.len);
     let properties = launch.properties;
-    let pairs0 = partial_at(run) + block * (properties * properties + UPDATE_PARTS * properties);
+    let count = select(UPDATE_PARTS - 1u, UPDATE_PARTS, remembers());
+    let pairs0 = partial_at(run) + block * (properties * properties + count * properties);
     let along0 = pairs0 + properties * properties;
     for (var x = 0u; x < properties; x += 1u) {
         let own = gradients_at(run) + (1u + x) * launch.len;
@@ -51,20 +52,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 tensor += 1u;
             }
             let parts_of_k = changes(run, k, spans[spans_at(run) + 2u * tensor + 1u]);
-            for (var part = 0u; part < UPDATE_PARTS; part += 1u) {
+            for (var part = 0u; part < count; part += 1u) {
                 sums[part] = wide_add(sums[part], wide_mul(wide(gradients[own + k]), parts_of_k[part]));
             }
         }
-        for (var part = 0u; part < UPDATE_PARTS; part += 1u) {
+        for (var part = 0u; part < count; part += 1u) {
             let sum = sum_lanes(lane, sums[part]);
             if lane == 0u {
-                partial[along0 + x * UPDATE_PARTS + part] = sum;
+                partial[along0 + x * count + part] = sum;
             }
         }
     }
 }
 
-/// The parts of one weight's change: selection, lagged, noise, decay.
+/// Whether decay of earlier steps acts on through the moments.
+fn remembers() -> bool {
+    return OPTIMIZER == 1u || OPTIMIZER == 2u || OPTIMIZER == 4u;
+}
+
+/// The parts of one weight's change: selection, lagged, noise, decay, decay_lagged.
 fn changes(run: u32, k: u32, tensor_group: u32) -> array<vec2<f32>, UPDATE_PARTS> {
     let rates = scalars_at(run);
     let lr = scalars[rates + CONTROL_LR];
@@ -73,7 +79,12 @@ fn changes(run: u32, k: u32, tensor_group: u32) -> array<vec2<f32>, UPDATE_PARTS
     let decay = scalars[rates + CONTROL_DECAY + tensor_group];
     let w = theta[theta_at(run) + k];
     let pull = wide_add(wide_mul(decay, wide(w)), scalars[rates + CONTROL_L1] * sign(w));
-    let m = wide(moments[moments_at(run) + k]);
+    // The first moment in two parts: decay's share, and what is left.
+    var share = 0.0;
+    if remembers() {
+        share = moments[moments_at(run) + 3u * launch.len + k];
+    }
+    let m = two_sum(moments[moments_at(run) + k], -share);
     var taken = gradients[gradients_at(run) + k];
     var current = taken;
     var full = 0.0;
@@ -86,14 +97,14 @@ fn changes(run: u32, k: u32, tensor_group: u32) -> array<vec2<f32>, UPDATE_PARTS
     }
     let noise = two_sum(current, -full);
     let earlier = two_sum(taken, -current);
-    // What a gradient of now is multiplied with, what decays with it, and what comes of the moments.
+    // What a gradient of now is multiplied with, what decays with it, and what the moments are multiplied with.
     var now = -lr;
     var decaying = -lr;
     var past = wide(0.0);
     if OPTIMIZER == 1u {
-        past = wide_mul(wide_mul(now, beta1), m);
+        past = wide_mul(now, beta1);
     } else if OPTIMIZER == 4u {
-        past = wide_mul(wide_mul(now, wide_mul(beta1, beta1)), m);
+        past = wide_mul(now, wide_mul(beta1, beta1));
         now = wide_mul(now, wide_add(wide(1.0), beta1));
         decaying = now;
     } else if OPTIMIZER != 0u {
@@ -107,10 +118,15 @@ fn changes(run: u32, k: u32, tensor_group: u32) -> array<vec2<f32>, UPDATE_PARTS
         let root = wide_sqrt(wide_div(v, scalars[rates + CONTROL_CORRECTION2]));
         let metric = wide_mul(scalars[rates + CONTROL_CORRECTION1], wide_add(root, scalars[rates + CONTROL_EPS]));
         let step = -wide_div(lr, metric);
-        past = wide_mul(wide_mul(step, beta1), m);
+        past = wide_mul(step, beta1);
         now = wide_mul(step, wide_sub(wide(1.0), beta1));
         decaying = select(-lr, now, OPTIMIZER == 2u);
     }
-    let lagged = wide_add(past, wide_mul(now, earlier));
-    return array(wide_mul(now, wide(full)), lagged, wide_mul(now, noise), wide_mul(decaying, pull));
+    return array(
+        wide_mul(now, wide(full)),
+        wide_add(wide_mul(past, m), wide_mul(now, earlier)),
+        wide_mul(now, noise),
+        wide_mul(decaying, pull),
+        wide_mul(past, wide(share)),
+    );
 }

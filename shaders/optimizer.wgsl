@@ -2,11 +2,12 @@
 // OPTIMIZER 0 sgd, 1 momentum, 2 adam (coupled L2), 3 adamw, 4 nesterov, each as in PyTorch.
 //
 // inout 0 theta [P]   in 1 gradient [P]   in 2 shaped [P], with SHAPED: what the update follows in the place of the
-// gradient   inout 3 moments [3, P]: m, v, previous gradient   in 4 scalars (rates)   in 5 spans [tensors, 2]: end, group
-// out 6 partial [blocks, 7]: |theta|^2 (before), |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2
+// gradient   inout 3 moments [3, P]: m, v, previous gradient; with 1, 2 and 4 [4, P]: decay's own share of m
+// in 4 scalars (rates)   in 5 spans [tensors, 2]: end, group   out 6 partial [blocks, 7]: |theta|^2 (before), |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2
 // params len P, tensors   order: 256 running sums in wide numbers within blocks of 16,384, added in a tree; a workgroup
 // takes one block
-// Decay and L1 (l1 times the sign of the weight) are added to the gradient, and decoupled in adamw.
+// Decay and L1 (l1 times the sign of the weight) are added to the gradient, and decoupled in adamw. What of m they are
+// is kept beside it, by m's own recursion with them alone.
 // A weight that would overflow stays as it was, and |update|^2 is not finite: by that `control` ends the run.
 // import layout
 // import wide
@@ -55,19 +56,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             taken = shaped[shaped_at(run) + k];
         }
         let towards_zero = l1 * sign(w);
+        let decaying = narrow(decay) * w + towards_zero;
+        let share_place = g_place + launch.len;
         var w_after = w;
         if OPTIMIZER == 0u {
-            w_after = w - narrow(lr) * (taken + (narrow(decay) * w + towards_zero));
+            w_after = w - narrow(lr) * (taken + decaying);
         } else if OPTIMIZER == 1u || OPTIMIZER == 4u {
-            let pull = taken + (narrow(decay) * w + towards_zero);
+            let pull = taken + decaying;
             let m = narrow(beta1) * m_before + pull;
             moments[m_place] = m;
+            moments[share_place] = narrow(beta1) * moments[share_place] + decaying;
             w_after = w - narrow(lr) * select(m, pull + narrow(beta1) * m, OPTIMIZER == 4u);
         } else {
             var kept = w;
             var pull = taken;
             if OPTIMIZER == 2u {
-                pull = taken + (narrow(decay) * w + towards_zero);
+                pull = taken + decaying;
+                moments[share_place] = narrow(beta1) * moments[share_place] + new1 * decaying;
             } else {
                 kept = w * narrow(wide_sub(wide(1.0), wide_mul(lr, decay))) - narrow(lr) * towards_zero;
             }

@@ -115,6 +115,7 @@ pub fn measure_on(
     let kind = request.loss;
     let setting = Setting {
         loss: kind,
+        optimizer: OptimizerKind::Sgd,
         train: n,
         test: 0,
         group: request.group.as_ref(),

@@ -12,6 +12,14 @@ impl OptimizerKind {
     pub fn code(self) -> u32 {
         self as u32
     }
+
+    /// Whether decay of earlier steps acts on through the moments: it is added to the gradient, and there is a moment.
+    pub fn remembers_decay(self) -> bool {
+        match self {
+            Self::Momentum | Self::Nesterov | Self::Adam => true,
+            Self::Sgd | Self::Adamw => false,
+        }
+    }
 }
 
 /// Buffers of the update.
@@ -19,7 +27,7 @@ impl OptimizerKind {
 pub struct Update {
     /// Which rule.
     pub kind: OptimizerKind,
-    /// m, v and the previous gradient, `[3, P]`.
+    /// m, v and the previous gradient, `[3, P]`; decay's own share of m as a fourth row where the rule remembers decay.
     pub moments: View,
     /// Rates, then the row.
     pub scalars: View,
@@ -34,9 +42,10 @@ pub struct Update {
 impl Update {
     /// Buffers of the update of a network.
     pub fn new(builder: &mut PlanBuilder, net: &Network, kind: OptimizerKind, scalars: View) -> Self {
+        let rows = 3 + usize::from(kind.remembers_decay());
         Self {
             kind,
-            moments: builder.buffer(Arena::Moments, "moments", &[3, net.layout.len]),
+            moments: builder.buffer(Arena::Moments, "moments", &[rows, net.layout.len]),
             scalars,
             spans: builder.table("spans", spans(&net.layout)),
             shaping: None,

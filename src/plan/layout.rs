@@ -67,12 +67,17 @@ pub fn common_scale(exponents: &[u32], alive: impl Fn(usize) -> bool) -> Vec<f64
 /// Sums of the optimiser over one block: |theta|^2, |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2.
 pub const OPTIMIZER_SUMS: usize = 7;
 
-/// Parts of an update: selection, lagged, noise, decay.
-pub const UPDATE_PARTS: usize = 4;
+/// Most parts of an update: selection, lagged, noise, decay, and decay_lagged where the rule remembers decay.
+pub const UPDATE_PARTS: usize = 5;
 
-/// Numbers of one property's ledger: running sums of the four parts, second order and between; the value after the last
+/// Parts of an update by a rule that does or does not remember decay.
+pub const fn update_parts(remembered: bool) -> usize {
+    if remembered { UPDATE_PARTS } else { UPDATE_PARTS - 1 }
+}
+
+/// Numbers of one property's ledger: running sums of the five parts, second order and between; the value after the last
 /// recorded step; whether there was one.
-pub const LEDGER_WIDTH: usize = 8;
+pub const LEDGER_WIDTH: usize = 9;
 
 /// Batches of neighbouring steps in a window of the stream, between which its errors are estimated.
 pub const STREAM_BATCHES: usize = 16;

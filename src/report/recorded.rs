@@ -129,7 +129,8 @@ fn family(column: &str) -> &str {
         _ => match column.split_once('.').map(|(first, _)| first) {
             Some("raw" | "cosine" | "centred") => "gram",
             Some(
-                "value" | "ntcov" | "predicted" | "measured" | "selection" | "lagged" | "noise" | "decay" | "second",
+                "value" | "ntcov" | "predicted" | "measured" | "selection" | "lagged" | "noise" | "decay"
+                | "decay_lagged" | "second",
             ) => "decomposition",
             Some(other) => other,
             None => "step",

@@ -130,7 +130,7 @@ pub const FORM: usize = COSINE - RAW;
 pub const FORMS: usize = 3;
 
 /// Parts of a property's change that have a column each, before the ledger.
-pub const PARTS: [&str; 8] = [
+pub const PARTS: [&str; 9] = [
     "value",
     "predicted",
     "measured",
@@ -138,11 +138,21 @@ pub const PARTS: [&str; 8] = [
     "lagged",
     "noise",
     "decay",
+    "decay_lagged",
     "second",
 ];
 
 /// Running sums of a property's change. `between` is what happened in steps that were not decomposed.
-pub const LEDGER: [&str; 7] = ["selection", "lagged", "noise", "decay", "second", "between", "total"];
+pub const LEDGER: [&str; 8] = [
+    "selection",
+    "lagged",
+    "noise",
+    "decay",
+    "decay_lagged",
+    "second",
+    "between",
+    "total",
+];
 
 /// First column of the properties.
 pub const PROPERTIES: usize = Place::COUNT as usize;

@@ -90,6 +90,7 @@ pub fn build(config: &Config, shape: &ModelShape, sizes: Sizes) -> Result<Progra
         &net,
         &Setting {
             loss: config.loss.kind,
+            optimizer: config.optimizer.kind,
             train: sizes.train,
             test: sizes.test,
             group: group.as_ref(),

@@ -132,6 +132,20 @@ fn what_was_not_measured_is_named_and_left_out() {
 }
 
 #[test]
+fn lagged_decay_is_drawn_where_there_is_any() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = full_run();
+    let name = "lagged weight decay (momentum)";
+    assert!(!own_part(&report_of(&run, dir.path(), None)).contains(name));
+    run.column("decay_lagged.train_loss", 50, |t| 1e-4 * t)
+        .column("ledger.decay_lagged.train_loss", 50, |t| 1e-2 * t);
+    let own = own_part(&report_of(&run, dir.path(), None));
+    // Once among the parts of a step, once in the ledger.
+    assert_eq!(own.matches(name).count(), 2);
+    assert!(!own.contains("id=\"not-measured\""));
+}
+
+#[test]
 fn a_run_that_has_not_grokked_is_censored() {
     let dir = tempfile::tempdir().unwrap();
     let mut run = Run::of(2001);

@@ -67,6 +67,9 @@ fn columns_are_filled_at_their_steps_and_null_elsewhere() {
                         due(stats.gram_every, row.step) && row.step > 0
                     }
                     Segment::Gram => due(stats.gram_every, row.step),
+                    Segment::Measure if name.contains("decay_lagged") && !config.optimizer.kind.remembers_decay() => {
+                        false
+                    }
                     Segment::Measure => due(stats.decompose_every, row.step),
                     Segment::Step if name.starts_with("stream.") => due(stats.stream.into(), row.step) && row.step > 0,
                     // Cosines with what came before need something before.

@@ -10,7 +10,7 @@ use gmatrix::trainer::Experiment;
 
 use crate::support::{experiment, finish, schedule, trainer, transformer};
 
-const PROPERTIES: [&str; 7] = [
+pub const PROPERTIES: [&str; 7] = [
     "train_loss",
     "test_loss",
     "half_norm2",
@@ -20,7 +20,7 @@ const PROPERTIES: [&str; 7] = [
     "mean_log_odds_test",
 ];
 
-const KINDS: [(OptimizerKind, f64); 5] = [
+pub const KINDS: [(OptimizerKind, f64); 5] = [
     (OptimizerKind::Sgd, 0.1),
     (OptimizerKind::Momentum, 0.03),
     (OptimizerKind::Nesterov, 0.03),
@@ -28,9 +28,13 @@ const KINDS: [(OptimizerKind, f64); 5] = [
     (OptimizerKind::Adamw, 3e-3),
 ];
 
+/// Parts of a change, as their columns begin.
+const PARTS: [&str; 6] = ["selection", "lagged", "noise", "decay", "decay_lagged", "second"];
+const DECAY_LAGGED: usize = 4;
+
 const BATCHES: [Batch; 2] = [Batch::Full, Batch::Size(8)];
 
-fn config(kind: OptimizerKind, lr: f64, batch: Batch, every: u32) -> Config {
+pub fn config(kind: OptimizerKind, lr: f64, batch: Batch, every: u32) -> Config {
     let mut config = transformer();
     config.model.norm = Norm::Pre;
     config.model.activation = Activation::Gelu;
@@ -54,10 +58,10 @@ fn every(config: &Config) -> usize {
 }
 
 /// One step's row by column names, with the weights on both sides of the step.
-struct Step {
+pub struct Step {
     names: Vec<String>,
     values: Vec<f64>,
-    before: Vec<f64>,
+    pub before: Vec<f64>,
     after: Vec<f64>,
 }
 
@@ -67,7 +71,7 @@ impl Step {
         self.values[place.unwrap_or_else(|| panic!("no column {name}"))]
     }
 
-    fn of(&self, part: &str, property: &str) -> f64 {
+    pub fn of(&self, part: &str, property: &str) -> f64 {
         self.get(&format!("{part}.{property}"))
     }
 
@@ -76,7 +80,7 @@ impl Step {
     }
 }
 
-fn steps(experiment: &Experiment) -> Vec<Step> {
+pub fn steps(experiment: &Experiment) -> Vec<Step> {
     let mut trainer = trainer(experiment, Precision::F64, 1);
     trainer.fill(0, 0, experiment).unwrap();
     let mut steps = Vec::new();
@@ -134,12 +138,12 @@ fn values(experiment: &Experiment, weights: &[f64]) -> Vec<f64> {
     ]
 }
 
-fn dot(x: &[f64], y: &[f64]) -> f64 {
+pub fn dot(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(a, b)| a * b).sum()
 }
 
 #[track_caller]
-fn close(found: f64, expected: f64, scale: f64, what: &str) {
+pub fn close(found: f64, expected: f64, scale: f64, what: &str) {
     let error = (found - expected).abs();
     assert!(
         error <= 1e-12 * scale,
@@ -204,7 +208,8 @@ fn check(experiment: &Experiment, what: &str) {
     let steps = steps(experiment);
     let first = values(experiment, &steps[0].before);
     let recorded = |k: usize| k.is_multiple_of(every(config));
-    let mut sums = [[0.0; 5]; PROPERTIES.len()];
+    let kind = config.optimizer.kind;
+    let mut sums = [[0.0; 6]; PROPERTIES.len()];
     let mut magnitudes = first.iter().map(|x| x.abs()).collect::<Vec<_>>();
     for (k, step) in steps.iter().enumerate() {
         if !recorded(k) {
@@ -214,22 +219,23 @@ fn check(experiment: &Experiment, what: &str) {
         let (before, after) = (values(experiment, &step.before), values(experiment, &step.after));
         for (x, name) in PROPERTIES.iter().enumerate() {
             let what = format!("{what}, step {k}, {name}");
-            let parts = ["selection", "lagged", "noise", "decay", "second"].map(|part| step.of(part, name));
+            let parts = PARTS.map(|part| step.of(part, name));
+            let ledgers = PARTS.map(|part| step.of(&format!("ledger.{part}"), name));
+            // Null where decay goes through no moments, and then no summand.
+            assert_eq!(parts[DECAY_LAGGED].is_nan(), !kind.remembers_decay(), "{what}");
+            assert_eq!(ledgers[DECAY_LAGGED].is_nan(), !kind.remembers_decay(), "{what}");
+            let [parts, ledgers] =
+                [parts, ledgers].map(|parts| parts.map(|part| if part.is_nan() { 0.0 } else { part }));
             let (predicted, measured) = (step.of("predicted", name), step.of("measured", name));
             let scale = parts.iter().map(|part| part.abs()).sum::<f64>();
-            close(parts[..4].iter().sum(), predicted, scale, &what);
-            close(measured - predicted, parts[4], scale, &what);
+            close(parts[..5].iter().sum(), predicted, scale, &what);
+            close(measured - predicted, parts[5], scale, &what);
             close(step.of("value", name), before[x], 1.0 + before[x].abs(), &what);
             close(measured, after[x] - before[x], 1.0 + before[x].abs(), &what);
             magnitudes[x] += scale + before[x].abs();
-            for (place, part) in ["selection", "lagged", "noise", "decay", "second"].iter().enumerate() {
+            for place in 0..PARTS.len() {
                 sums[x][place] += parts[place];
-                close(
-                    step.of(&format!("ledger.{part}"), name),
-                    sums[x][place],
-                    magnitudes[x],
-                    &what,
-                );
+                close(ledgers[place], sums[x][place], magnitudes[x], &what);
             }
             let between = step.of("ledger.between", name);
             if k == 0 || every(config) == 1 {
@@ -250,8 +256,10 @@ fn check(experiment: &Experiment, what: &str) {
                 GradientFilter::GrokfastEma => k > 0,
                 GradientFilter::GrokfastMa => k + 1 >= config.optimizer.filter_window as usize,
             };
-            let remembers = averages || (config.optimizer.kind != OptimizerKind::Sgd && k > 0);
+            let remembers = averages || (kind != OptimizerKind::Sgd && k > 0);
             assert_eq!(parts[1] != 0.0, remembers, "{what}: lagged");
+            let of_decay = kind.remembers_decay() && k > 0;
+            assert_eq!(parts[DECAY_LAGGED] != 0.0, of_decay, "{what}: decay_lagged");
         }
     }
 }
@@ -293,7 +301,7 @@ fn predictions_are_products_with_the_update_that_was_made() {
 }
 
 /// Gradients of three properties before the step, from their definitions.
-fn gradients(experiment: &Experiment, step: &Step) -> [(&'static str, Vec<f64>); 3] {
+pub fn gradients(experiment: &Experiment, step: &Step) -> [(&'static str, Vec<f64>); 3] {
     let gradient = |examples: &Examples| measured(experiment, examples, &step.before).mean_gradient;
     [
         ("train_loss", gradient(&experiment.task.train)),

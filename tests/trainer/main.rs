@@ -4,6 +4,7 @@
 
 mod alike;
 mod columns;
+mod decay;
 mod frequencies;
 mod further;
 mod identities;

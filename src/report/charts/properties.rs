@@ -12,11 +12,12 @@ use crate::report::style::colors::{BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY
 use crate::schedule::Cadence;
 
 /// The parts of a change in a property: prefix of their columns, words, colour.
-const PARTS: [(&str, &str, &str); 5] = [
+const PARTS: [(&str, &str, &str); 6] = [
     ("selection", "selection (gradient now)", GREEN),
     ("lagged", "lagged selection (momentum)", BLUE),
     ("noise", "batch noise", SKY),
     ("decay", "weight decay", VERMILLION),
+    ("decay_lagged", "lagged weight decay (momentum)", VERMILLION),
     ("second", "second order and beyond", PURPLE),
 ];
 
@@ -39,6 +40,17 @@ pub fn charts(recorded: &Recorded, config: &Config) -> Vec<Drawn> {
         values(recorded, &properties_of(recorded, &["value"], asked)),
         matrix(recorded),
     ]
+}
+
+/// Whether a part's column belongs into a chart: decay_lagged is null throughout under rules that do not remember decay.
+fn is_drawn(recorded: &Recorded, part: &str, column: &str) -> bool {
+    part != "decay_lagged" || recorded.column(column).is_some()
+}
+
+/// What is lagged of decay has the colour of decay.
+fn style(part: &str, name: &str, color: &'static str) -> Style {
+    let style = Style::new(name, color);
+    if part == "decay_lagged" { style.dashed() } else { style }
 }
 
 /// The properties for which there is a column with one of these prefixes, in the order in which they were asked for.
@@ -181,12 +193,15 @@ fn parts(recorded: &Recorded, properties: &[&str]) -> Drawn {
         .tabs(properties.iter().copied())
         .caption(
             "The gradient of the property times each part of the update: the gradient of this step (selection), what \
-             momentum kept of earlier ones (lagged), the batch's deviation from the full gradient (noise) and weight \
-             decay. They sum to the predicted change; with what is beyond first order, to the measured one.",
+             momentum kept of earlier ones (lagged), the batch's deviation from the full gradient (noise), weight \
+             decay, and what momentum kept of earlier decay where it goes through it. They sum to the predicted change; with what is beyond first order, to the measured one.",
         );
     for (tab, property) in properties.iter().enumerate() {
         for (part, name, color) in PARTS {
-            sketch = sketch.column(&format!("{part}.{property}"), Style::new(name, color).in_tab(tab));
+            let column = format!("{part}.{property}");
+            if is_drawn(recorded, part, &column) {
+                sketch = sketch.column(&column, style(part, name, color).in_tab(tab));
+            }
         }
         let measured = format!("measured.{property}");
         if recorded.column(&measured).is_some() {
@@ -217,10 +232,10 @@ fn ledger(recorded: &Recorded, properties: &[&str], config: &Config) -> Drawn {
         ));
     for (tab, property) in properties.iter().enumerate() {
         for (part, name, color) in PARTS.into_iter().chain(BETWEEN_AND_TOTAL) {
-            sketch = sketch.column(
-                &format!("ledger.{part}.{property}"),
-                Style::new(name, color).in_tab(tab),
-            );
+            let column = format!("ledger.{part}.{property}");
+            if is_drawn(recorded, part, &column) {
+                sketch = sketch.column(&column, style(part, name, color).in_tab(tab));
+            }
         }
         if let Some(change) = change_since_start(recorded, property) {
             sketch = sketch.line(change, Style::new("x_T − x_0, evaluated", GREY).dotted().in_tab(tab));

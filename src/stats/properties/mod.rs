@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::loss::Cotangent;
 use crate::model::Network;
 use crate::optimizer::Update;
-use crate::plan::layout::{LEDGER_WIDTH, UPDATE_PARTS};
+use crate::plan::layout::{LEDGER_WIDTH, update_parts};
 use crate::plan::{Arena, Kernel, PlanBuilder, View, call};
 use passes::{Pass, Passes};
 use restricted::Restriction;
@@ -33,7 +33,7 @@ pub struct Properties {
     pub values: View,
     /// `[K]`
     changes: View,
-    /// `[K K + 4 K]`: ntcov, then the parts of the coming update.
+    /// `[K K + parts K]`: ntcov, then the parts of the coming update.
     pub products: View,
     ledger: View,
 }
@@ -51,6 +51,7 @@ impl Properties {
         list: &[Property],
     ) -> Result<Self> {
         let k = list.len();
+        let parts = update_parts(setting.optimizer.remembers_decay());
         let Passes { passes, restricted } = passes::new(builder, samples, net, setting, list)?;
         Ok(Self {
             list: list.to_vec(),
@@ -60,7 +61,7 @@ impl Properties {
             gradients: builder.buffer(Arena::Gradients, "gradients", &[1 + k, net.layout.len]),
             values: builder.buffer(Arena::Scalars, "property_values", &[k]),
             changes: builder.buffer(Arena::Scalars, "property_changes", &[k]),
-            products: builder.buffer(Arena::Scalars, "property_products", &[k * k + UPDATE_PARTS * k]),
+            products: builder.buffer(Arena::Scalars, "property_products", &[k * k + parts * k]),
             ledger: builder.buffer(Arena::Sums, "ledger", &[k, LEDGER_WIDTH]),
         })
     }
@@ -217,7 +218,10 @@ impl Properties {
             "ledger",
             vec![call(
                 Kernel::Ledger,
-                &[("HELD", u32::from(update.holding.is_some()))],
+                &[
+                    ("HELD", u32::from(update.holding.is_some())),
+                    ("REMEMBERED", u32::from(update.kind.remembers_decay())),
+                ],
                 &bindings,
                 &[self.list.len()],
             )],

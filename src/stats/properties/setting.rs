@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{LossKind, Property, Split};
+use crate::config::{LossKind, OptimizerKind, Property, Split};
 use crate::error::{Error, Result};
 use crate::task::Cyclic;
 
@@ -11,6 +11,8 @@ use crate::task::Cyclic;
 pub struct Setting<'a> {
     /// The loss of a sample.
     pub loss: LossKind,
+    /// The rule of the update whose parts are told apart.
+    pub optimizer: OptimizerKind,
     /// Samples of the training split; in `measure`, of the given data.
     pub train: usize,
     /// Samples of the test split.

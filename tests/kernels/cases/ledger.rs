@@ -3,7 +3,7 @@
 use gmatrix::plan::{BLOCK, Kernel, control};
 use gmatrix::stats::columns;
 
-use super::optimizer::{decay_of, moments, pull_of, rates, spans};
+use super::optimizer::{decay_of, moments, pull_of, rates, rows, spans};
 use crate::case::{Case, Data, Expected, Oracle};
 use crate::fill::{filled, filled_words, normal, poison};
 use crate::numbers::{Real, sum};
@@ -27,24 +27,42 @@ impl Oracle for Decompose {
         let rate = |place: usize| T::new(rates[place]);
         let one = T::new(1.0);
         let (lr, beta1, beta2) = (rate(control::LR), rate(control::BETA1), rate(control::BETA2));
-        // selection, lagged, noise, decay of every weight
-        let split = |k: usize| -> [T; 4] {
+        let kind = x.constant("OPTIMIZER");
+        let parts = rows(kind) + 1;
+        // selection, lagged, noise, decay and decay_lagged of every weight
+        let split = |k: usize| -> [T; 5] {
             let decay = T::new(decay_of(k, spans, rates));
-            let (w, g, g_full, m, v) = (theta[k], taken[k], from(full)[k], moments[k], moments[len + k]);
+            let (w, g, g_full, v) = (theta[k], taken[k], from(full)[k], moments[len + k]);
+            // The moment is that of gradients and that of decay.
+            let d = if parts == 5 { moments[3 * len + k] } else { T::new(0.0) };
+            let m = moments[k] - d;
             let pull = pull_of(w, decay, rates);
             let (noise, earlier) = (now[k] - g_full, g - now[k]);
-            match x.constant("OPTIMIZER") {
-                0 => [-(lr * g_full), -(lr * earlier), -(lr * noise), -(lr * pull)],
+            match kind {
+                0 => [
+                    -(lr * g_full),
+                    -(lr * earlier),
+                    -(lr * noise),
+                    -(lr * pull),
+                    T::new(0.0),
+                ],
                 1 => [
                     -(lr * g_full),
                     -(lr * (beta1 * m + earlier)),
                     -(lr * noise),
                     -(lr * pull),
+                    -(lr * beta1 * d),
                 ],
                 4 => {
                     let ahead = lr * (one + beta1);
                     let lagged = -(lr * beta1 * beta1 * m + ahead * earlier);
-                    [-(ahead * g_full), lagged, -(ahead * noise), -(ahead * pull)]
+                    [
+                        -(ahead * g_full),
+                        lagged,
+                        -(ahead * noise),
+                        -(ahead * pull),
+                        -(lr * beta1 * beta1 * d),
+                    ]
                 }
                 kind => {
                     let coupled = if kind == 2 { pull } else { T::new(0.0) };
@@ -53,11 +71,17 @@ impl Oracle for Decompose {
                     let step = lr / rate(control::CORRECTION1) / root;
                     let now = -(step * (one - beta1));
                     let decayed = if kind == 2 { now * coupled } else { -(lr * pull) };
-                    [now * g_full, now * earlier - step * beta1 * m, now * noise, decayed]
+                    [
+                        now * g_full,
+                        now * earlier - step * beta1 * m,
+                        now * noise,
+                        decayed,
+                        -(step * beta1 * d),
+                    ]
                 }
             }
         };
-        let parts: Vec<[T; 4]> = (0..len).map(split).collect();
+        let changes: Vec<[T; 5]> = (0..len).map(split).collect();
         let mut partial = Vec::new();
         for block in 0..len.div_ceil(BLOCK) {
             let range = block * BLOCK..len.min((block + 1) * BLOCK);
@@ -65,7 +89,7 @@ impl Oracle for Decompose {
                 partial.extend((1..=properties).map(|b| sum(range.clone().map(|k| row(a)[k] * row(b)[k]))));
             }
             for a in 1..=properties {
-                partial.extend((0..4).map(|part| sum(range.clone().map(|k| row(a)[k] * parts[k][part]))));
+                partial.extend((0..parts).map(|part| sum(range.clone().map(|k| row(a)[k] * changes[k][part]))));
             }
         }
         Expected::new().with("partial", partial)
@@ -76,7 +100,7 @@ pub fn decompose() -> Vec<Case> {
     let case = |len: usize, kind: u32, shaped: u32, properties: usize, full: usize| {
         let spans = spans(len);
         let tensors = spans.len() / 2;
-        let width = properties * properties + 4 * properties;
+        let width = properties * properties + (rows(kind) + 1) * properties;
         let mut buffers = vec![normal((1 + properties) * len)];
         let full = if shaped == 1 { 1 + full.min(1) } else { full };
         if shaped == 1 {
@@ -84,7 +108,7 @@ pub fn decompose() -> Vec<Case> {
         }
         buffers.extend([
             normal(len),
-            filled(3 * len, move |rng| moments(rng, len)),
+            filled(rows(kind) * len, move |rng| moments(rng, len, rows(kind))),
             filled(control::RATES, |_| rates(5.0)),
             filled_words(spans.len(), move |_| spans.clone()),
             poison(width * len.div_ceil(BLOCK)),
@@ -114,28 +138,34 @@ impl Oracle for Ledger {
         let (mut ledger, mut scalars) = (x.real::<T>("ledger"), x.real::<T>("scalars"));
         let row = &mut scalars[control::RATES + columns::PROPERTIES..];
         for k in 0..properties {
-            let mut parts = products[properties * properties + 4 * k..][..4].to_vec();
+            let count = 4 + usize::from(x.flag("REMEMBERED"));
+            let mut parts = products[properties * properties + count * k..][..count].to_vec();
             if x.flag("HELD") {
                 parts[3] = parts[3] + x.real::<T>("held")[k];
             }
-            let book = &mut ledger[8 * k..][..8];
+            let book = &mut ledger[9 * k..][..9];
             let predicted = sum(parts.iter().copied());
             let second = change[k] - predicted;
-            for part in 0..4 {
+            for part in 0..count {
                 book[part] = book[part] + parts[part];
             }
-            book[4] = book[4] + second;
-            if book[7] > T::new(0.0) {
-                book[5] = book[5] + (value[k] - book[6]);
+            book[5] = book[5] + second;
+            if book[8] > T::new(0.0) {
+                book[6] = book[6] + (value[k] - book[7]);
             }
-            book[6] = value[k] + change[k];
-            book[7] = T::new(1.0);
-            let total = sum(book[..6].iter().copied());
+            book[7] = value[k] + change[k];
+            book[8] = T::new(1.0);
+            let total = sum(book[..7].iter().copied());
+            let mut shown = book[..7].to_vec();
+            if count == 4 {
+                parts.push(T::new(f64::NAN));
+                shown[4] = T::new(f64::NAN);
+            }
             let out = [
                 &[value[k], predicted, change[k]],
                 &parts[..],
                 &[second],
-                &book[..6],
+                &shown,
                 &[total],
             ]
             .concat();
@@ -148,18 +178,18 @@ impl Oracle for Ledger {
 }
 
 pub fn ledger() -> Vec<Case> {
-    let case = |properties: usize, started: bool, held: u32| {
+    let case = |properties: usize, started: bool, held: u32, remembered: u32| {
         let k = properties;
         let width = control::RATES + columns::PROPERTIES + k * columns::PER_PROPERTY + k * k;
-        let books = filled(8 * k, move |rng| {
-            let mut books = if started { rng.normals(8 * k) } else { vec![0.0; 8 * k] };
+        let books = filled(9 * k, move |rng| {
+            let mut books = if started { rng.normals(9 * k) } else { vec![0.0; 9 * k] };
             books
-                .chunks_exact_mut(8)
-                .for_each(|book| book[7] = f64::from(u8::from(started)));
+                .chunks_exact_mut(9)
+                .for_each(|book| book[8] = f64::from(u8::from(started)));
             books
         });
         // Something beyond the row must stay.
-        let mut buffers = vec![normal(k * k + 4 * k)];
+        let mut buffers = vec![normal(k * k + (4 + remembered as usize) * k)];
         if held == 1 {
             buffers.push(normal(k));
         }
@@ -167,14 +197,22 @@ pub fn ledger() -> Vec<Case> {
         Case::new(
             Kernel::Ledger,
             format!("properties={k} started={started}"),
-            &[("HELD", held)],
+            &[("HELD", held), ("REMEMBERED", remembered)],
             &[k],
             buffers,
             Ledger,
         )
     };
+    let flags = [(false, 0), (true, 0), (true, 1)];
+    let books = flags
+        .into_iter()
+        .flat_map(|(started, held)| [0, 1].map(|remembered| (started, held, remembered)));
     [1, 2, 5]
         .into_iter()
-        .flat_map(|k| [case(k, false, 0), case(k, true, 0), case(k, true, 1)])
+        .flat_map(|k| {
+            books
+                .clone()
+                .map(move |(started, held, remembered)| case(k, started, held, remembered))
+        })
         .collect()
 }

@@ -49,13 +49,18 @@ pub fn spans(len: usize) -> Vec<u32> {
         .collect()
 }
 
-/// m, v and the previous gradient; every seventh weight never had one.
-pub fn moments(rng: &mut Rng, len: usize) -> Vec<f64> {
-    let mut moments = rng.normals(3 * len);
+/// Rows of the moments: under rules with coupled decay and a moment, one for decay's share of it.
+pub fn rows(kind: u32) -> usize {
+    if [1, 2, 4].contains(&kind) { 4 } else { 3 }
+}
+
+/// m, v, the previous gradient, and decay's share of m if there are four rows; every seventh weight never had one.
+pub fn moments(rng: &mut Rng, len: usize, rows: usize) -> Vec<f64> {
+    let mut moments = rng.normals(rows * len);
     for k in 0..len {
         moments[len + k] = moments[len + k].abs();
         if k % 7 == 0 {
-            (moments[k], moments[len + k], moments[2 * len + k]) = (0.0, 0.0, 0.0);
+            (0..rows).for_each(|row| moments[row * len + k] = 0.0);
         }
     }
     moments
@@ -116,6 +121,11 @@ impl Oracle for Optimizer {
             }
             weights[k] = w;
             (moments_after[k], moments_after[len + k], moments_after[2 * len + k]) = (m, v, gradient[k]);
+            let kind = x.constant("OPTIMIZER");
+            if rows(kind) == 4 {
+                let new = if kind == 2 { one - beta1 } else { one };
+                moments_after[3 * len + k] = beta1 * moments[3 * len + k] + new * pull;
+            }
         }
         // The update's norm is that of what the weights really did, rounding included.
         let change: Vec<T> = x
@@ -127,7 +137,7 @@ impl Oracle for Optimizer {
         let blocks = (0..len.div_ceil(BLOCK)).flat_map(|block| {
             let range = block * BLOCK..len.min((block + 1) * BLOCK);
             let product = |a: &[T], b: &[T]| sum(range.clone().map(|k| a[k] * b[k]));
-            let (m, previous) = (&moments[..len], &moments[2 * len..]);
+            let (m, previous) = (&moments[..len], &moments[2 * len..3 * len]);
             [
                 product(&theta, &theta),
                 product(&gradient, &gradient),
@@ -163,7 +173,7 @@ pub fn optimizer() -> Vec<Case> {
             buffers.push(normal(len));
         }
         buffers.extend([
-            filled(3 * len, move |rng| moments(rng, len)),
+            filled(rows(kind) * len, move |rng| moments(rng, len, rows(kind))),
             filled(control::RATES, move |_| rates(step)),
             filled_words(spans.len(), move |_| spans.clone()),
             poison(7 * len.div_ceil(BLOCK)),

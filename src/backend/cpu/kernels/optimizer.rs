@@ -2,11 +2,12 @@
 //! OPTIMIZER 0 sgd, 1 momentum, 2 adam (coupled L2), 3 adamw, 4 nesterov, each as in PyTorch.
 //!
 //! inout 0 theta [P]   in 1 gradient [P]   in 2 shaped [P], with SHAPED: what the update follows in the place of the
-//! gradient   inout 3 moments [3, P]: m, v, previous gradient   in 4 scalars (rates)   in 5 spans [tensors, 2]: end, group
-//! out 6 partial [blocks, 7]: |theta|^2 (before), |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2
+//! gradient   inout 3 moments [3, P]: m, v, previous gradient; with 1, 2 and 4 [4, P]: decay's own share of m
+//! in 4 scalars (rates)   in 5 spans [tensors, 2]: end, group   out 6 partial [blocks, 7]: |theta|^2 (before), |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2
 //! params len P, tensors   order: ascending within blocks of 16,384, in f64
 //!
-//! Decay and L1 (l1 times the sign of the weight) are added to the gradient, and decoupled in adamw.
+//! Decay and L1 (l1 times the sign of the weight) are added to the gradient, and decoupled in adamw. What of m they are
+//! is kept beside it, by m's own recursion with them alone.
 //! A weight that would overflow stays as it was, and |update|^2 is not finite: by that `control` ends the run.
 
 use rayon::prelude::*;
@@ -24,20 +25,33 @@ pub fn run<S: Scalar>(args: &Args<S>) {
     let taken = if args.flag("SHAPED") { args.real("shaped") } else { gradient };
     let rates = Rates::read(scalars);
     let (first, rest) = args.real_mut("moments").split_at_mut(len);
-    let (second, previous) = rest.split_at_mut(len);
+    let (second, rest) = rest.split_at_mut(len);
+    let (previous, decayed) = rest.split_at_mut(len);
+    let remembers = optimizer.remembers_decay();
+    // Under rules without that row, every block has an empty part of it.
+    let decayed: Vec<&mut [S]> = if remembers {
+        decayed.chunks_mut(BLOCK).collect()
+    } else {
+        (0..len.div_ceil(BLOCK)).map(|_| &mut [][..]).collect()
+    };
     args.wide_mut("partial")
         .par_chunks_exact_mut(OPTIMIZER_SUMS)
         .zip(args.real_mut("theta").par_chunks_mut(BLOCK))
         .zip(first.par_chunks_mut(BLOCK).zip(second.par_chunks_mut(BLOCK)))
-        .zip(previous.par_chunks_mut(BLOCK))
+        .zip(previous.par_chunks_mut(BLOCK).zip(decayed))
         .enumerate()
-        .for_each(|(block, (((partial, theta), (m, v)), previous))| {
+        .for_each(|(block, (((partial, theta), (m, v)), (previous, decayed)))| {
             let start = block * BLOCK;
             let gradient = &gradient[start..][..theta.len()];
             let taken = &taken[start..][..theta.len()];
             let mut sums = [0.0; OPTIMIZER_SUMS];
             for (piece, decay) in pieces(start..start + theta.len(), spans, scalars) {
                 let rule = Rule::new(optimizer, rates, decay);
+                if remembers {
+                    for k in piece.start - start..piece.end - start {
+                        decayed[k] = rule.remember(theta[k], decayed[k]);
+                    }
+                }
                 for k in piece.start - start..piece.end - start {
                     let (w, g, m_before, g_before) = (theta[k], gradient[k], m[k], previous[k]);
                     let w_after = rule.update(w, taken[k], &mut m[k], &mut v[k]);
@@ -107,6 +121,15 @@ impl<S: Scalar> Rule<S> {
             }
             OptimizerKind::Adam => self.adam(w, g + self.pull(w), m, v),
             OptimizerKind::Adamw => self.adam(w * self.keep - self.lr * self.towards_zero(w), g, m, v),
+        }
+    }
+
+    /// Decay's share of m after the step, from that before it.
+    #[inline(always)]
+    fn remember(&self, w: S, share: S) -> S {
+        match self.kind {
+            OptimizerKind::Adam => self.beta1 * share + self.new1 * self.pull(w),
+            _ => self.beta1 * share + self.pull(w),
         }
     }
 
