@@ -1,7 +1,11 @@
 // attention — causal attention of the last Tq of T positions: pattern = softmax(q.k / sqrt(d_head)), out = pattern v.
+// With MIXED, out = ((1 - mix) pattern + mix / visible) v for a query that sees so many positions.
 //
-// in 0 q [Tq, N, d]   in 1 kv [T, N, 2d], K then V, heads side by side   out 2 pattern [N, heads, Tq, T], 0 beyond the
-// mask   out 3 out [Tq, N, d]   params n, t, tq, heads, d_head   order: positions ascending; a thread makes one query
+// in 0 q [Tq, N, d]   in 1 kv [T, N, 2d], K then V, heads side by side   in 2 scalars (rates), with MIXED
+// out 3 pattern [N, heads, Tq, T], 0 beyond the mask   out 4 out [Tq, N, d]   params n, t, tq, heads, d_head
+// order: positions ascending; a thread makes one query
+// import layout
+// import wide
 // import math
 
 @compute @workgroup_size(64)
@@ -47,11 +51,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var key = 0u; key < visible; key += 1u) {
         pattern[scores + key] /= sum;
     }
+    var keep = 1.0;
+    var even = 0.0;
+    if MIXED != 0u {
+        let mix = scalars[scalars_at(run) + CONTROL_ATTENTION_MIX];
+        keep = narrow(wide_sub(wide(1.0), mix));
+        even = narrow(wide_div(mix, wide(f32(visible))));
+    }
     let z0 = out_at(run) + (query * n + sample) * d + column;
     for (var j = 0u; j < width; j += 1u) {
         var value = 0.0;
         for (var key = 0u; key < visible; key += 1u) {
-            value = fma(pattern[scores + key], kv[v0 + key * step + j], value);
+            let weight = fma(keep, pattern[scores + key], even);
+            value = fma(weight, kv[v0 + key * step + j], value);
         }
         out[z0 + j] = value;
     }

@@ -1,8 +1,14 @@
 // attention_backward — cotangents of q and kv from that of the attention's output.
 //
 // in 0 cotangent [Tq, N, d]   in 1 pattern [N, heads, Tq, T]   in 2 q [Tq, N, d]   in 3 kv [T, N, 2d]
-// out 4 dq [Tq, N, d]   out 5 dkv [T, N, 2d]   params n, t, tq, heads, d_head   order: queries, then keys, ascending;
-// a thread makes one head of one sample
+// in 4 scalars (rates), with MIXED   out 5 dq [Tq, N, d]   out 6 dkv [T, N, 2d]   params n, t, tq, heads, d_head
+// order: queries, then keys, ascending; a thread makes one head of one sample
+// import layout
+// import wide
+// import math
+//
+// With MIXED, the weight of a value is (1 - mix) of its pattern and mix / visible, and 1 - mix of its cotangent is the
+// pattern's.
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -29,7 +35,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             dkv[dv0 + key * step + j] = 0.0;
         }
     }
-    let inverse = 1.0 / sqrt(f32(width));
+    var mix = wide(0.0);
+    if MIXED != 0u {
+        mix = scalars[scalars_at(run) + CONTROL_ATTENTION_MIX];
+    }
+    let keep = narrow(wide_sub(wide(1.0), mix));
+    let inverse = keep / sqrt(f32(width));
     for (var query = 0u; query < launch.tq; query += 1u) {
         let row = (query * n + sample) * d + column;
         let dz = cotangent_at(run) + row;
@@ -37,6 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let dq0 = dq_at(run) + row;
         let scores = pattern_at(run) + (item * launch.tq + query) * t;
         let visible = t - launch.tq + query + 1u;
+        let even = narrow(wide_div(mix, wide(f32(visible))));
         var along = 0.0;
         for (var key = 0u; key < visible; key += 1u) {
             along = fma(weight_of(dz, v0 + key * step, width), pattern[scores + key], along);
@@ -50,7 +62,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let weight = score * (weight_of(dz, v0 + key * step, width) - along) * inverse;
             for (var j = 0u; j < width; j += 1u) {
                 let place = key * step + j;
-                dkv[dv0 + place] = fma(score, cotangent[dz + j], dkv[dv0 + place]);
+                dkv[dv0 + place] = fma(fma(keep, score, even), cotangent[dz + j], dkv[dv0 + place]);
                 dkv[dk0 + place] = fma(weight, q[q0 + j], dkv[dk0 + place]);
                 dq[dq0 + j] = fma(weight, kv[k0 + place], dq[dq0 + j]);
             }

@@ -109,6 +109,7 @@ pub fn measure_on(
         "scalars",
         &[control::RATES + width + further_names.len()],
     );
+    let net = mixing(net, scalars);
     let logits = builder.buffer(Arena::Values, "logits.kept", &[n, shape.classes()]);
     let loss = builder.buffer(Arena::Values, "losses", &[n]);
     let mut samples = Samples::default();
@@ -183,6 +184,7 @@ pub fn measure_on(
 
     let mut executor = make(plan.clone())?;
     executor.upload(0, id(net.parameters), &Values::Numbers(weights.to_vec()))?;
+    upload_mix(executor.as_mut(), shape, scalars)?;
     for fill in &samples.fills {
         let (buffer, values) = fill.values(examples)?;
         executor.upload(0, buffer, &values)?;
@@ -258,7 +260,8 @@ pub fn per_sample_gradients_on(
     mut visit: impl FnMut(usize, &[f64]) -> Result<()>,
 ) -> Result<()> {
     let mut builder = PlanBuilder::new();
-    let net = Network::new(&mut builder, shape);
+    let rates = builder.buffer(Arena::Scalars, "rates", &[control::RATES]);
+    let net = mixing(Network::new(&mut builder, shape), rates);
     let mut samples = Samples::default();
     let batch = samples.batch(&mut builder, shape, Source::Train, 0..1);
     let gradient = builder.buffer(Arena::Gradients, "gradient", &[net.layout.len]);
@@ -272,6 +275,7 @@ pub fn per_sample_gradients_on(
     let plan = Arc::new(builder.finish()?);
     let mut executor = make(plan)?;
     executor.upload(0, id(net.parameters), &Values::Numbers(weights.to_vec()))?;
+    upload_mix(executor.as_mut(), shape, rates)?;
     for sample in 0..examples.n {
         let one = examples.select(&[sample as u32]);
         for fill in &samples.fills {
@@ -282,6 +286,25 @@ pub fn per_sample_gradients_on(
         visit(sample, &numbers(executor.as_mut(), gradient)?)?;
     }
     Ok(())
+}
+
+/// The network with the share of the uniform distribution in its attention that its shape says.
+fn mixing(net: Network, scalars: View) -> Network {
+    if net.shape.attention_mix() == 0.0 {
+        net
+    } else {
+        net.with_attention_mix(scalars)
+    }
+}
+
+/// Puts that share where the passes find it; everything else there is written before it is read.
+fn upload_mix(executor: &mut dyn Executor, shape: &ModelShape, scalars: View) -> Result<()> {
+    if shape.attention_mix() == 0.0 {
+        return Ok(());
+    }
+    let mut numbers = vec![0.0; scalars.len()];
+    numbers[control::ATTENTION_MIX] = shape.attention_mix();
+    executor.upload(0, id(scalars), &Values::Numbers(numbers))
 }
 
 fn check_properties(request: &Request, examples: &Examples, classes: usize) -> Result<()> {

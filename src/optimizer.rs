@@ -125,6 +125,7 @@ pub fn settings(run: &Config) -> Vec<f64> {
         (control::NOISE, &config.noise),
         (control::DROPOUT, &run.model.dropout),
         (control::HOLD_FACTOR, &config.hold_factor),
+        (control::ATTENTION_MIX, &run.model.attention_mix),
     ] {
         number.write(&mut settings, place..place + 1);
     }

@@ -233,6 +233,10 @@ pub(super) struct MeasureArgs {
     /// Non-linearity, where the weights do not say [default: relu]
     #[arg(long, value_enum)]
     pub activation: Option<ActivationArg>,
+    /// Share of the uniform distribution over the visible positions in every pattern of attention, from 0 to 1
+    /// [default: what the weights' metadata say, else 0]
+    #[arg(long, value_name = "X", value_parser = share)]
+    pub attention_mix: Option<f64>,
     /// Write the Gram matrix, tensor gram [N, N]
     #[arg(long, value_name = "OUT")]
     pub gram: Option<PathBuf>,
@@ -244,6 +248,11 @@ pub(super) struct MeasureArgs {
     pub json: Option<PathBuf>,
     #[command(flatten)]
     pub device: DeviceArgs,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    number.ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }
 
 const GRAM_EXAMPLES: &str = "\

@@ -233,6 +233,15 @@ pub(super) fn measure(args: &MeasureArgs, properties: &[Property], grams: &[Furt
     let examples = Examples::read(&args.data)?;
     let activation = args.activation.map(|activation| activation.activation());
     let (shape, weights) = read_weights(&args.weights, Overrides::for_examples(&examples, activation))?;
+    let shape = match (args.attention_mix, &shape) {
+        (None, _) => shape,
+        (Some(mix), ModelShape::Transformer(_)) => shape.with_attention_mix(mix),
+        (Some(_), ModelShape::Mlp(_)) => {
+            return Err(Error::config(
+                "--attention-mix: the weights are those of an MLP, which has no attention",
+            ));
+        }
+    };
     examples.check_against(&shape, &args.data)?;
     let request = Request {
         precision: measuring(args.device),

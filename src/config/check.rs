@@ -147,6 +147,16 @@ fn model(config: &Config) -> Checked {
     )?;
     let shares = |p: f64| (0.0..1.0).contains(&p);
     require(model.dropout.is_valid(shares), "model.dropout", &model.dropout)?;
+    let mix = &model.attention_mix;
+    require(
+        mix.is_valid(|share| (0.0..=1.0).contains(&share)),
+        "model.attention_mix",
+        mix,
+    )?;
+    if model.kind == ModelKind::Mlp && !mix.is_zero() {
+        let text = format!("model.attention_mix = {mix} is for a transformer, expected 0 for an MLP");
+        return fault(&["model.attention_mix", "model.kind"], text);
+    }
     match model.kind {
         ModelKind::Transformer => {
             require(model.layers > 0, "model.layers", model.layers)?;

@@ -60,6 +60,7 @@ pub(super) const KEYS: &[Key] = &[
     key("model.hidden", "a list of whole numbers of at least 1", "MLP: hidden widths"),
     key("model.bias", BOOL, "MLP: whether layers have biases"),
     key("model.dropout", "a number of at least 0 and below 1, or such numbers on a schedule of steps, values and kind", "share of the hidden activations of MLPs that a step sets to zero; the others are scaled up, and evaluations and the Gram subset see all"),
+    key("model.attention_mix", "a number from 0 to 1, or such numbers on a schedule of steps, values and kind", "transformer: share of the uniform distribution over the visible positions in every pattern of attention, in all passes; 0 is what was learnt"),
     key("model.init", r#""nanda", "fan_in" or "gromov""#, "scale of the initial weights"),
     key("model.init_scale", "a number above 0", "factor on every initial weight matrix"),
     key("loss.kind", r#""cross_entropy", "cross_entropy_naive", "mse" or "stablemax""#, "loss of a sample; `cross_entropy_naive` has the cancellation of float32 log-softmax, `stablemax` has s(x) = x + 1 or 1/(1 - x) in the place of exp"),

@@ -224,6 +224,8 @@ pub struct ModelConfig {
     pub bias: bool,
     /// Share of the hidden activations that each step sets to zero.
     pub dropout: Scheduled,
+    /// Share of the uniform distribution over the visible positions in the transformer's patterns of attention.
+    pub attention_mix: Scheduled,
     /// Initialisation.
     pub init: Init,
     /// Factor on every initial weight matrix.

@@ -119,6 +119,7 @@ impl Default for ModelConfig {
             hidden: vec![256],
             bias: false,
             dropout: 0.0.into(),
+            attention_mix: 0.0.into(),
             init: Init::Nanda,
             init_scale: 1.0,
         }

@@ -32,6 +32,7 @@ impl ModelShape {
                 norm: config.norm,
                 attention_biases: config.attention_biases,
                 unembed_bias: config.unembed_bias,
+                attention_mix: 0.0,
                 n_ctx: task.n_ctx,
                 d_vocab: task.d_vocab,
                 d_vocab_out: task.d_vocab_out,

@@ -84,6 +84,7 @@ mod tests {
             norm: Norm::Pre,
             attention_biases: false,
             unembed_bias: false,
+            attention_mix: 0.0,
             n_ctx: 2,
             d_vocab: 2,
             d_vocab_out: 2,

@@ -16,6 +16,7 @@ pub struct Network {
     pub layout: Layout,
     /// The flat parameters `[P]`.
     pub parameters: View,
+    attention_mix: Option<View>,
 }
 
 /// What a forward pass leaves behind.
@@ -45,7 +46,16 @@ impl Network {
             shape: shape.clone(),
             layout,
             parameters,
+            attention_mix: None,
         }
+    }
+
+    /// The same network, whose patterns of attention are mixed with the uniform distribution over the visible positions,
+    /// in every pass, by the share that `scalars` hold among their rates.
+    #[must_use]
+    pub fn with_attention_mix(mut self, scalars: View) -> Self {
+        self.attention_mix = Some(scalars);
+        self
     }
 
     /// Adds a forward pass to the current segment.
@@ -112,6 +122,7 @@ impl Network {
     fn weights(&self, dropout: Option<View>) -> Weights<'_> {
         Weights {
             dropout,
+            attention_mix: self.attention_mix,
             layout: &self.layout,
             parameters: self.parameters,
         }

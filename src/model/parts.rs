@@ -12,6 +12,8 @@ pub(super) struct Weights<'a> {
     pub parameters: View,
     /// The scalars with the share of hidden activations that are dropped, in passes that drop any.
     pub dropout: Option<View>,
+    /// The scalars with the share of the uniform distribution in patterns of attention, if there may be any.
+    pub attention_mix: Option<View>,
 }
 
 impl Weights<'_> {

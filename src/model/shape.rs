@@ -35,7 +35,7 @@ pub enum Norm {
 }
 
 /// The shape of a network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ModelShape {
     /// Decoder-only transformer.
@@ -45,7 +45,7 @@ pub enum ModelShape {
 }
 
 /// Decoder-only transformer with learned positions and an untied unembedding; the last position's logits count.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransformerShape {
     /// Blocks.
@@ -66,12 +66,21 @@ pub struct TransformerShape {
     /// Whether the unembedding has a bias.
     #[serde(default)]
     pub unembed_bias: bool,
+    /// Share of the uniform distribution over the visible positions in every pattern of attention, where given weights
+    /// are measured; in training the configuration says it, step by step.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attention_mix: f64,
     /// Positions T.
     pub n_ctx: usize,
     /// Input tokens.
     pub d_vocab: usize,
     /// Classes V.
     pub d_vocab_out: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
 }
 
 /// Multi-layer perceptron: all layers but the last are followed by the non-linearity.
@@ -132,6 +141,23 @@ impl ModelShape {
         }
     }
 
+    /// Share of the uniform distribution in the patterns of attention; 0 where there is no attention.
+    pub fn attention_mix(&self) -> f64 {
+        match self {
+            Self::Transformer(s) => s.attention_mix,
+            Self::Mlp(_) => 0.0,
+        }
+    }
+
+    /// The same network with this share of the uniform distribution, if it has attention.
+    #[must_use]
+    pub fn with_attention_mix(mut self, mix: f64) -> Self {
+        if let Self::Transformer(s) = &mut self {
+            s.attention_mix = mix;
+        }
+        self
+    }
+
     /// Refuses a shape that no network can have.
     ///
     /// # Errors
@@ -156,6 +182,12 @@ impl ModelShape {
                     ("d_vocab_out", s.d_vocab_out),
                 ] {
                     positive(name, value)?;
+                }
+                if !(0.0..=1.0).contains(&s.attention_mix) {
+                    return Err(Error::config(format!(
+                        "model: attention_mix is {}, expected a number from 0 to 1",
+                        s.attention_mix
+                    )));
                 }
                 if s.d_model % s.heads != 0 {
                     return Err(Error::config(format!(

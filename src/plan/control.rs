@@ -98,6 +98,8 @@ pub const NOISE: usize = 17;
 pub const DROPOUT: usize = 18;
 /// The norm that is held, as a multiple of the initial one.
 pub const HOLD_FACTOR: usize = 19;
+/// Share of the uniform distribution in the patterns of attention.
+pub const ATTENTION_MIX: usize = 20;
 /// So many numbers at the head of rates and settings are the run's own: the rates of a step begin as these settings.
 pub const HYPER: usize = 24;
 /// Mean loss of the step's batch; its accuracy follows.

@@ -82,6 +82,11 @@ pub fn build(config: &Config, shape: &ModelShape, sizes: Sizes) -> Result<Progra
     let block = builder.buffer(Arena::Control, "control", &[control::WORDS]);
     let settings = builder.buffer(Arena::Settings, "settings", &[control::SETTINGS]);
     let scalars = builder.buffer(Arena::Scalars, "scalars", &[control::RATES + names.len()]);
+    let net = if config.model.attention_mix.is_zero() {
+        net
+    } else {
+        net.with_attention_mix(scalars)
+    };
     let history = builder.buffer(Arena::Sums, "history", &[control::HISTORY, 2]);
     let mut samples = Samples::default();
     let properties = Properties::new(

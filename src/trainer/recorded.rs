@@ -7,11 +7,13 @@ use crate::model::ModelShape;
 use crate::model::weights::{WeightType, shape_metadata, to_tensors};
 use crate::plan::Element;
 use crate::record::{Chunk, Dtype, Ended, NamedTensor, Run, RunInfo, Snapshot, TensorSet};
+use crate::schedule::Scheduled;
 
 /// What is known of a run beside what its slot holds.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     shape: ModelShape,
+    attention_mix: Scheduled,
     samples: u64,
     backend: String,
 }
@@ -21,6 +23,7 @@ impl Identity {
     pub fn new(experiment: &Experiment, backend: &str) -> Self {
         Self {
             shape: experiment.shape.clone(),
+            attention_mix: experiment.config.model.attention_mix.clone(),
             samples: experiment.task.train.n as u64,
             backend: backend.to_owned(),
         }
@@ -65,9 +68,11 @@ impl Snapshot for SlotRun<'_> {
             Precision::F64 => WeightType::F64,
         };
         let shape = &self.identity.shape;
+        let step = self.trainer.status(self.slot).map_or(0, |status| status.step);
         Ok(TensorSet {
             tensors: to_tensors(shape, &self.trainer.weights(self.slot)?, dtype)?,
-            metadata: shape_metadata(shape),
+            // What a row of this step was measured with.
+            metadata: shape_metadata(&shape.clone().with_attention_mix(self.identity.attention_mix.at(step))),
         })
     }
 

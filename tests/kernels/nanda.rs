@@ -40,6 +40,7 @@ fn shape() -> ModelShape {
         norm: Norm::None,
         attention_biases: false,
         unembed_bias: false,
+        attention_mix: 0.0,
         n_ctx: 3,
         d_vocab: 114,
         d_vocab_out: 113,

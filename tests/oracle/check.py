@@ -87,6 +87,8 @@ def second_logits(config, w, x):
                 scores = np.array([q[t] @ k[s] for s in range(t + 1)]) / np.sqrt(np.longdouble(q.shape[1]))
                 weights = np.exp(scores - scores.max())
                 weights /= weights.sum()
+                mix = np.longdouble(config.get("attention_mix", 0.0))
+                weights = (1 - mix) * weights + mix / len(weights)
                 y[t] += sum(weights[s] * v[s] for s in range(t + 1)) @ at("attn.W_O")[h]
         y = y + at("attn.b_O", np.zeros(1))
         m = second_norm(w, f"blocks.{l}.ln2", y) if config["norm"] == "pre" else y

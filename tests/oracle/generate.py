@@ -65,6 +65,7 @@ CASES = {
     "transformer_2l_gelu_pre_biases": (P2 | {"attention_biases": True, "unembed_bias": True}, 13, {"biases": True}),
     "transformer_2l_gelu_random": (T2, 19, {}),
     "transformer_2l_gelu_trained": (T2, 17, {"train": 250, "conflict": True}),
+    "transformer_2l_gelu_pre_mixed": (P2 | {"attention_mix": 0.35}, 15, {"train": 60}),
     "transformer_1l_relu_pre_random": (P1, 15, {}),
     "transformer_1l_relu_pre_trained": (P1, 21, {"train": 200}),
     "transformer_2l_gelu_pre_random": (P2, 17, {"steps": ADAM}),
@@ -95,6 +96,7 @@ STEP_CASES = {
     "steps_dropout": (EMBEDDED, 15, "cross_entropy", ADAM | {"dropout": 0.25}),
     "steps_perpendicular": (T1, 13, "cross_entropy", ADAMW | {"weight_decay": 0.0, "perpendicular": "tensor"}),
     "steps_perpendicular_global": (QUADRATIC, 13, "mse", SGD | {"perpendicular": "global"}),
+    "steps_attention_mix": (P2 | {"attention_mix": 0.6}, 13, "cross_entropy", ADAMW),
     "steps_clip_adamw": (P2, 15, "cross_entropy", ADAMW | {"clip": 0.9}),
 }
 PROPERTIES = ["loss", "half_norm2", "logit:0:0", "logit:0:3", "logit:4:1", "prob:0:3", "prob:4:1", "log_odds:0",

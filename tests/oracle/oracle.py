@@ -110,6 +110,9 @@ def transformer_logits(config, params, tokens, sites=None):
         q, k, v = project("Q"), project("K"), project("V")
         scores = q @ k.transpose(-1, -2) / math.sqrt(d_head)  # [heads, T, T]
         pattern = torch.softmax(torch.where(causal, scores, -math.inf), -1)
+        mix = config.get("attention_mix", 0.0)
+        if mix:  # with the uniform distribution over the positions that a query sees
+            pattern = (1.0 - mix) * pattern + mix * causal / causal.sum(-1, keepdim=True)
         z = (pattern @ v).permute(1, 0, 2).reshape(T, heads * d_head)
         W_O = params[f"{p}.attn.W_O"]
         x = x + linear(params, (f"{p}.attn.W_O", W_O.reshape(-1, W_O.shape[-1])), f"{p}.attn.b_O", z, sites)

@@ -259,3 +259,79 @@ fn the_examples_of_a_run_can_be_measured() {
     let value = measured("run/checkpoints/step-00000020.safetensors");
     close(&[inside], &[value], 1e-5, "restricted loss");
 }
+
+#[test]
+fn weights_say_how_their_attention_is_mixed() {
+    let dir = tempfile::tempdir().unwrap();
+    let ramp = [
+        "model.attention_mix={ steps = [0, 40], values = [0.2, 1.0] }",
+        "train.steps=21",
+        "train.checkpoint_every=10",
+        "stats.decompose_every=1",
+    ];
+    expect(&train(dir.path(), "run", &[&TINY, &ramp], &[]).output().unwrap(), 0);
+    let export = [
+        "export",
+        "--examples",
+        "run",
+        "--split",
+        "train",
+        "--out",
+        "d.safetensors",
+    ];
+    expect(&command(dir.path(), &export).output().unwrap(), 0);
+    let checkpoint = "run/checkpoints/step-00000010.safetensors";
+    let loss = |more: &[&str]| {
+        let measure = [
+            "measure",
+            "--data",
+            "d.safetensors",
+            "--json",
+            "-",
+            "--weights",
+            checkpoint,
+        ];
+        let output = command(dir.path(), &[&measure, more].concat()).output().unwrap();
+        expect(&output, 0);
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        found["loss"].as_f64().unwrap()
+    };
+    let metrics = read_metrics(&dir.path().join("run")).unwrap();
+    let (_, inside) = metrics
+        .measured("value.train_loss")
+        .find(|(step, _)| *step == 10)
+        .unwrap();
+    let own = loss(&[]);
+    close(&[own], &[inside], 1e-5, "the loss at the share of its step");
+    assert_eq!(loss(&["--attention-mix", "0.4"]), own);
+    assert!((loss(&["--attention-mix", "0"]) - own).abs() > 1e-4 * own);
+    // What is exported for TransformerLens says so, too.
+    let export = ["export", "--transformer-lens", checkpoint, "--out", "w.safetensors"];
+    expect(&command(dir.path(), &export).output().unwrap(), 0);
+    let exported = TensorSet::read(&dir.path().join("w.safetensors")).unwrap();
+    assert!(exported.metadata["config"].contains("\"attention_mix\":0.4"));
+    for (weights, share, said) in [
+        (checkpoint, "1.5", "expected a number from 0 to 1"),
+        (checkpoint, "much", "expected a number from 0 to 1"),
+    ] {
+        let measure = [
+            "measure",
+            "--data",
+            "d.safetensors",
+            "--weights",
+            weights,
+            "--attention-mix",
+            share,
+        ];
+        let output = command(dir.path(), &measure).output().unwrap();
+        expect(&output, 2);
+        assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
+    }
+    let case = fixtures().join("mlp_float_relu_random");
+    let mut measure = command(dir.path(), &["measure", "--attention-mix", "0.5"]);
+    measure.arg("--weights").arg(case.join("weights.safetensors"));
+    measure.arg("--data").arg(case.join("data.safetensors"));
+    let output = measure.output().unwrap();
+    expect(&output, 2);
+    assert!(text(&output.stderr).contains("an MLP, which has no attention"));
+}

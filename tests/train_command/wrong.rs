@@ -47,6 +47,14 @@ fn settings_that_cannot_be_are_refused_before_anything_is_written() {
         ("model.heads=0", "model.heads = 0"),
         ("model.d_mlp=-3", "model.d_mlp"),
         ("model.activation=tanh", "model.activation"),
+        (
+            "model.attention_mix=1.1",
+            "model.attention_mix = 1.1, expected a number from 0 to 1",
+        ),
+        (
+            "model.attention_mix={ steps = [0, 9], values = [0, -1] }",
+            "model.attention_mix",
+        ),
         ("optimizer.lr=nan", "optimizer.lr"),
         ("optimizer.lr=-1", "optimizer.lr = -1"),
         ("optimizer.beta1=1", "optimizer.beta1 = 1"),

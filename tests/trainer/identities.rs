@@ -93,6 +93,7 @@ fn transformer(n: usize, n_ctx: usize) -> Setting {
         norm: Norm::Pre,
         attention_biases: false,
         unembed_bias: false,
+        attention_mix: 0.0,
         n_ctx,
         d_vocab: 5,
         d_vocab_out: 4,

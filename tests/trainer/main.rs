@@ -3,6 +3,7 @@
 #![cfg(feature = "record")]
 
 mod alike;
+mod attention_mix;
 mod columns;
 mod decay;
 mod frequencies;

@@ -109,6 +109,7 @@ fn transformers() -> impl Strategy<Value = ModelShape> {
                 norm,
                 attention_biases,
                 unembed_bias,
+                attention_mix: 0.0,
                 n_ctx,
                 d_vocab,
                 d_vocab_out: classes,

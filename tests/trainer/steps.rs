@@ -27,7 +27,7 @@ fn cases() -> Vec<Case> {
     let dirs = fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path());
     let mut dirs: Vec<PathBuf> = dirs.filter(|dir| dir.join("steps.json").exists()).collect();
     dirs.sort();
-    assert!(dirs.len() >= 18, "the fixtures are missing");
+    assert!(dirs.len() >= 19, "the fixtures are missing");
     dirs.iter().map(|dir| case(dir)).collect()
 }
 
@@ -36,10 +36,13 @@ fn case(dir: &Path) -> Case {
     let overrides = Overrides::for_examples(&examples, None);
     let (shape, weights) = read_weights(dir.join("weights.safetensors"), overrides).unwrap();
     let steps: Value = serde_json::from_str(&fs::read_to_string(dir.join("steps.json")).unwrap()).unwrap();
+    let mut config = config(&steps);
+    // In training the configuration says it, not the shape.
+    config.model.attention_mix = shape.attention_mix().into();
     Case {
         name: dir.file_name().unwrap().to_string_lossy().into_owned(),
         experiment: Experiment {
-            config: config(&steps),
+            config,
             task: task(examples, &shape),
             shape,
         },

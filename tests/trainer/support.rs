@@ -126,6 +126,7 @@ pub fn shaped() -> Config {
     config.optimizer.hold_norm = Regions::Global;
     config.optimizer.hold_factor = schedule(&[(4, 1.0), (20, 0.9)], Interpolation::Linear);
     config.model.dropout = schedule(&[(0, 0.1), (18, 0.3)], Interpolation::Linear);
+    config.model.attention_mix = schedule(&[(2, 0.0), (19, 0.6)], Interpolation::Linear);
     config.stats.gram_every = Cadence::Log(LogCadence { log: 4 });
     config.stats.decompose_every = Cadence::Dense(DenseCadence {
         every: 7,

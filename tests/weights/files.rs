@@ -158,6 +158,7 @@ fn biases_are_parameters_where_the_file_holds_them() -> Result<()> {
     let shape = ModelShape::Transformer(TransformerShape {
         attention_biases: true,
         unembed_bias: true,
+        attention_mix: 0.0,
         ..plain
     });
     let (_dir, path) = temporary();

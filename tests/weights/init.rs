@@ -25,6 +25,7 @@ fn initial_weights_have_the_documented_scales() {
         norm: Norm::Pre,
         attention_biases: false,
         unembed_bias: false,
+        attention_mix: 0.0,
         n_ctx: 16,
         d_vocab: 60,
         d_vocab_out: 59,

@@ -24,6 +24,7 @@ fn transformer(layers: usize, norm: Norm) -> ModelShape {
         norm,
         attention_biases: false,
         unembed_bias: false,
+        attention_mix: 0.0,
         n_ctx: 4,
         d_vocab: 8,
         d_vocab_out: 7,

@@ -3,7 +3,7 @@
 use super::block::Pass;
 use super::norm::{Normed, denormalise, normalise};
 use crate::model::parts::Product;
-use crate::plan::{Kernel, PlanBuilder, Site, View, call};
+use crate::plan::{Kernel, KernelCall, PlanBuilder, Site, View, call};
 
 /// Captured activations of a block's attention.
 #[derive(Debug, Clone)]
@@ -44,12 +44,7 @@ impl Pass<'_> {
         );
         builder.op(
             self.name("attn"),
-            vec![call(
-                Kernel::Attention,
-                &[],
-                &[q, kv, pattern, z],
-                &[n, t, queries, heads, d / heads],
-            )],
+            vec![self.mixed(Kernel::Attention, &[q, kv], &[pattern, z])],
         );
         let onto = Product {
             residual: Some(self.slab(x)),
@@ -69,6 +64,24 @@ impl Pass<'_> {
         (saved, middle)
     }
 
+    /// A call of one of attention's kernels, which take the rates where patterns are mixed.
+    fn mixed(&self, kernel: Kernel, inputs: &[View], outputs: &[View]) -> KernelCall {
+        let mix = self.net.attention_mix;
+        let bindings: Vec<View> = inputs
+            .iter()
+            .copied()
+            .chain(mix)
+            .chain(outputs.iter().copied())
+            .collect();
+        let (shape, heads) = (self.shape, self.shape.heads);
+        call(
+            kernel,
+            &[("MIXED", u32::from(mix.is_some()))],
+            &bindings,
+            &[self.n, shape.n_ctx, self.queries, heads, shape.d_model / heads],
+        )
+    }
+
     /// Adds its backward pass from the cotangent of the stream behind it; returns that of x.
     pub fn attend_backward(
         &self,
@@ -78,7 +91,6 @@ impl Pass<'_> {
         sites: &mut Vec<Site>,
     ) -> View {
         let (n, t, d, queries) = (self.n, self.shape.n_ctx, self.shape.d_model, self.queries);
-        let heads = self.shape.heads;
         let dz = self.cotangent(builder, "d_z", &[queries, n, d]);
         let dq = self.cotangent(builder, "d_q", &[queries, n, d]);
         let dkv = self.cotangent(builder, "d_kv", &[t, n, 2 * d]);
@@ -95,11 +107,10 @@ impl Pass<'_> {
         );
         builder.op(
             self.name("attn.backward"),
-            vec![call(
+            vec![self.mixed(
                 Kernel::AttentionBackward,
-                &[],
-                &[dz, saved.pattern, saved.q, saved.kv, dq, dkv],
-                &[n, t, queries, heads, d / heads],
+                &[dz, saved.pattern, saved.q, saved.kv],
+                &[dq, dkv],
             )],
         );
         let asked = self.slab(saved.input.out);

@@ -59,6 +59,7 @@ fn transformer(file: &TensorFile, activation: Activation) -> Result<ModelShape> 
         norm: if normalised { Norm::Pre } else { Norm::None },
         attention_biases: has_attention_biases(file),
         unembed_bias: has_unembed_bias(file),
+        attention_mix: 0.0,
         n_ctx,
         d_vocab,
         d_vocab_out,

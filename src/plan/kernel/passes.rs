@@ -91,22 +91,26 @@ contracts! {
         flops: |p| 3 * product(p, &[0, 1, 2]),
     }
     /// Causal attention, scaled by 1/sqrt(d_head): q `[Tq, N, d]` for the last Tq of T positions, kv `[T, N, 2d]`;
-    /// pattern `[N, heads, Tq, T]`, out `[Tq, N, d]`.
+    /// pattern `[N, heads, Tq, T]`, out `[Tq, N, d]`. With MIXED, out is of (1 - mix) pattern + mix / (visible positions),
+    /// mix among the rates; pattern is what was learnt.
     ATTENTION = "attention" {
-        bindings: [read("q", Real), read("kv", Real), write("pattern", Real), write("out", Real)],
+        bindings: [
+            read("q", Real), read("kv", Real), when(read("scalars", Wide), "MIXED"), write("pattern", Real),
+            write("out", Real),
+        ],
         params: [n, t, tq, heads, d_head],
-        constants: [],
+        constants: [flag("MIXED")],
         items: |p| product(p, &[0, 3]),
         flops: |p| 4 * product(p, &[0, 1, 2, 3, 4]),
     }
-    /// Cotangents of q and kv from that of the attention's output.
+    /// Cotangents of q and kv from that of the attention's output; pattern and MIXED as in `attention`.
     ATTENTION_BACKWARD = "attention_backward" {
         bindings: [
-            read("cotangent", Real), read("pattern", Real), read("q", Real), read("kv", Real), write("dq", Real),
-            write("dkv", Real),
+            read("cotangent", Real), read("pattern", Real), read("q", Real), read("kv", Real),
+            when(read("scalars", Wide), "MIXED"), write("dq", Real), write("dkv", Real),
         ],
         params: [n, t, tq, heads, d_head],
-        constants: [],
+        constants: [flag("MIXED")],
         items: |p| product(p, &[0, 3]),
         flops: |p| 8 * product(p, &[0, 1, 2, 3, 4]),
     }

@@ -1,9 +1,9 @@
 //! Causal attention.
 
-use gmatrix::plan::Kernel;
+use gmatrix::plan::{Kernel, control};
 
 use crate::case::{Case, Data, Expected, Oracle};
-use crate::fill::{filled, normal, poison, scaled_normal};
+use crate::fill::{Fill, filled, normal, poison, scaled_normal};
 use crate::numbers::{Real, largest, sum};
 
 /// One pass's shape and its contents, addressed as the contract lays them out.
@@ -15,6 +15,8 @@ struct Heads<T> {
     width: usize,
     q: Vec<T>,
     kv: Vec<T>,
+    /// Share of the uniform distribution.
+    mix: T,
 }
 
 impl<T: Real> Heads<T> {
@@ -28,6 +30,11 @@ impl<T: Real> Heads<T> {
             width,
             q: x.real("q"),
             kv: x.real("kv"),
+            mix: if x.flag("MIXED") {
+                x.real("scalars")[control::ATTENTION_MIX]
+            } else {
+                T::new(0.0)
+            },
         }
     }
 
@@ -49,6 +56,11 @@ impl<T: Real> Heads<T> {
     /// Queries stand at the last positions; key j is seen from positions j on.
     fn sees(&self, query: usize, key: usize) -> bool {
         key <= self.t - self.tq + query
+    }
+
+    /// What of a value counts, given its weight in the pattern.
+    fn mixed(&self, p: T, visible: usize) -> T {
+        (T::new(1.0) - self.mix) * p + self.mix / T::new(visible as f64)
     }
 
     fn dot(&self, a: &[T], i: usize, b: &[T], j: usize) -> T {
@@ -81,7 +93,7 @@ impl Oracle for Attention {
                         pattern[h.score(sample, head, query, *key)] = p;
                         let v = h.column(*key, sample, 1, head);
                         for k in 0..h.width {
-                            out[row + k] = out[row + k] + p * h.kv[v + k];
+                            out[row + k] = out[row + k] + h.mixed(p, keys.len()) * h.kv[v + k];
                         }
                     }
                 }
@@ -102,19 +114,27 @@ const SHAPES: [[usize; 5]; 7] = [
     [5, 9, 9, 3, 17],
 ];
 
+/// Not mixed, and shares of the uniform distribution.
+const MIXES: [Option<f64>; 4] = [None, Some(0.0), Some(0.3), Some(1.0)];
+
+fn rates(mix: f64) -> (usize, Fill) {
+    filled(control::RATES, move |rng| {
+        let mut rates = rng.normals(control::RATES);
+        rates[control::ATTENTION_MIX] = mix;
+        rates
+    })
+}
+
 pub fn attention() -> Vec<Case> {
-    let case = |[n, t, tq, heads, width]: [usize; 5], sd: f64| {
+    let case = |[n, t, tq, heads, width]: [usize; 5], sd: f64, mix: Option<f64>| {
         let d = heads * width;
-        let buffers = vec![
-            scaled_normal(tq * n * d, sd),
-            scaled_normal(t * n * 2 * d, sd),
-            poison(n * heads * tq * t),
-            poison(tq * n * d),
-        ];
+        let mut buffers = vec![scaled_normal(tq * n * d, sd), scaled_normal(t * n * 2 * d, sd)];
+        buffers.extend(mix.map(rates));
+        buffers.extend([poison(n * heads * tq * t), poison(tq * n * d)]);
         Case::new(
             Kernel::Attention,
-            format!("n={n} t={t} tq={tq} heads={heads} d_head={width} sd {sd}"),
-            &[],
+            format!("n={n} t={t} tq={tq} heads={heads} d_head={width} sd {sd} mix {mix:?}"),
+            &[("MIXED", u32::from(mix.is_some()))],
             &[n, t, tq, heads, width],
             buffers,
             Attention,
@@ -123,7 +143,12 @@ pub fn attention() -> Vec<Case> {
     // Large scores: softmax saturates.
     SHAPES
         .into_iter()
-        .flat_map(|shape| [case(shape, 1.0), case(shape, 9.0)])
+        .flat_map(|shape| {
+            MIXES
+                .map(|mix| [case(shape, 1.0, mix), case(shape, 9.0, mix)])
+                .into_iter()
+                .flatten()
+        })
         .collect()
 }
 
@@ -139,18 +164,19 @@ impl Oracle for AttentionBackward {
             for head in 0..h.heads {
                 for query in 0..h.tq {
                     let row = h.row(query, sample, head);
-                    // Of each weight, then through softmax: p_j (w_j - sum p w).
+                    // Of each weight, then through softmax: p_j (w_j - sum p w), of which the uniform part knows nothing.
                     let weight = |key: usize| h.dot(&cotangent, row, &h.kv, h.column(key, sample, 1, head));
                     let keys: Vec<usize> = (0..h.t).filter(|key| h.sees(query, *key)).collect();
                     let p = |key: usize| pattern[h.score(sample, head, query, key)];
                     let mean = sum(keys.iter().map(|key| p(*key) * weight(*key)));
                     for &key in &keys {
                         let (at_k, at_v) = (h.column(key, sample, 0, head), h.column(key, sample, 1, head));
-                        let through = p(key) * (weight(key) - mean) * h.scale();
+                        let through = (T::new(1.0) - h.mix) * p(key) * (weight(key) - mean) * h.scale();
+                        let share = h.mixed(p(key), keys.len());
                         for k in 0..h.width {
                             dq[row + k] = dq[row + k] + through * h.kv[at_k + k];
                             dkv[at_k + k] = dkv[at_k + k] + through * h.q[row + k];
-                            dkv[at_v + k] = dkv[at_v + k] + p(key) * cotangent[row + k];
+                            dkv[at_v + k] = dkv[at_v + k] + share * cotangent[row + k];
                         }
                     }
                 }
@@ -161,7 +187,7 @@ impl Oracle for AttentionBackward {
 }
 
 pub fn attention_backward() -> Vec<Case> {
-    let case = |[n, t, tq, heads, width]: [usize; 5]| {
+    let case = |[n, t, tq, heads, width]: [usize; 5], mix: Option<f64>| {
         let d = heads * width;
         // A pattern need not come from q and kv: the kernel takes it as it is. Beyond the mask stands what must not
         // be read.
@@ -172,22 +198,20 @@ pub fn attention_backward() -> Vec<Case> {
                 .map(|k| if sees(k) { rng.uniform(0.0, 1.0) } else { f64::NAN })
                 .collect()
         });
-        let buffers = vec![
-            normal(tq * n * d),
-            pattern,
-            normal(tq * n * d),
-            normal(t * n * 2 * d),
-            poison(tq * n * d),
-            poison(t * n * 2 * d),
-        ];
+        let mut buffers = vec![normal(tq * n * d), pattern, normal(tq * n * d), normal(t * n * 2 * d)];
+        buffers.extend(mix.map(rates));
+        buffers.extend([poison(tq * n * d), poison(t * n * 2 * d)]);
         Case::new(
             Kernel::AttentionBackward,
-            format!("n={n} t={t} tq={tq} heads={heads} d_head={width}"),
-            &[],
+            format!("n={n} t={t} tq={tq} heads={heads} d_head={width} mix {mix:?}"),
+            &[("MIXED", u32::from(mix.is_some()))],
             &[n, t, tq, heads, width],
             buffers,
             AttentionBackward,
         )
     };
-    SHAPES.map(case).into()
+    SHAPES
+        .into_iter()
+        .flat_map(|shape| MIXES.map(|mix| case(shape, mix)))
+        .collect()
 }

@@ -62,6 +62,12 @@ impl Setup {
         let out = b.buffer(Arena::Gradients, "gradient", &[len]);
         let scalars =
             ["stored", "streamed"].map(|name| b.buffer(Arena::Scalars, name, &[control::RATES + columns::PROPERTIES]));
+        let mix = shape.attention_mix();
+        let net = if mix > 0.0 {
+            net.with_attention_mix(scalars[0])
+        } else {
+            net
+        };
         b.segment(Segment::Step);
         let forward = net.forward(&mut b, batch);
         let loss = b.buffer(Arena::Scratch, "loss", &[n]);
@@ -106,6 +112,9 @@ impl Setup {
         if let Some(inputs) = batch.inputs {
             upload(inputs, Values::Numbers(rng.normals(inputs.len())));
         }
+        let mut rates = vec![0.0; scalars[0].len()];
+        rates[control::ATTENTION_MIX] = mix;
+        upload(scalars[0], Values::Numbers(rates));
         upload(batch.labels, Values::Words(rng.words(n, CLASSES)));
         let views = [out, norms, gram, cotangent.exponent, scalars[0], scalars[1]].map(id);
         Self {
@@ -225,6 +234,7 @@ fn transformer(layers: usize, norm: Norm, n_ctx: usize, activation: Activation) 
         norm,
         attention_biases: layers > 1,
         unembed_bias: layers > 1,
+        attention_mix: 0.0,
         n_ctx,
         d_vocab: TOKENS,
         d_vocab_out: CLASSES,
@@ -257,6 +267,15 @@ fn gradients_of_transformers_are_slopes() {
                 SMALL_STEP,
             );
         }
+    }
+    for (layers, norm, mix) in [(1, Norm::None, 0.35), (2, Norm::Pre, 0.8)] {
+        let shape = transformer(layers, norm, 4, Activation::Gelu).with_attention_mix(mix);
+        agree(
+            &format!("{layers} layers, {norm:?}, attention mixed by {mix}"),
+            &shape,
+            LossKind::CrossEntropy,
+            SMALL_STEP,
+        );
     }
     let shape = transformer(1, Norm::None, 3, Activation::Quadratic);
     agree("quadratic, naive", &shape, LossKind::CrossEntropyNaive, SMALL_STEP);
