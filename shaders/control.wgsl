@@ -10,7 +10,7 @@
 //
 // Due: multiples of a number, log-spaced steps, or denser multiples for a while after a transition; see `plan::control`.
 // A rate that follows a schedule has the value of its last point, or lies on the line to the next. Warm-up comes on top.
-// 1 - beta^t is formed as -expm1(t ln beta). Memorisation: first evaluation with a train accuracy of at least 0.99.
+// 1 - beta^t, beta that of this step, is formed as -expm1(t ln beta). Memorisation: first evaluation with a train accuracy of at least 0.99.
 // Grokking: first at which the median of the test accuracies of the last 50 steps is at least 0.95. Shares count as
 // reached within 1e-7, less than one sample of ten million, since 0.99 and 0.95 are not exact in f32.
 
@@ -49,8 +49,16 @@ fn begin(run: u32) {
     if step + 1u < warmup {
         scalars[rates + CONTROL_LR] = wide_mul(scalars[rates + CONTROL_LR], wide_div(t, wide_from_word(warmup)));
     }
-    scalars[rates + CONTROL_CORRECTION1] = -wide_exp_m1(wide_mul(t, settings[settings0 + CONTROL_LN_BETA1]));
-    scalars[rates + CONTROL_CORRECTION2] = -wide_exp_m1(wide_mul(t, settings[settings0 + CONTROL_LN_BETA2]));
+    scalars[rates + CONTROL_CORRECTION1] = correction(t, scalars[rates + CONTROL_BETA1]);
+    scalars[rates + CONTROL_CORRECTION2] = correction(t, scalars[rates + CONTROL_BETA2]);
+}
+
+/// 1 - beta^t
+fn correction(t: vec2<f32>, beta: vec2<f32>) -> vec2<f32> {
+    if beta.x == 0.0 {
+        return wide(1.0);
+    }
+    return -wide_exp_m1(wide_mul(t, wide_log(beta)));
 }
 
 fn is_multiple(step: u32, every: u32) -> bool {

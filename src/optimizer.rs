@@ -111,14 +111,12 @@ fn spans(layout: &Layout) -> Vec<u32> {
 pub fn settings(run: &Config) -> Vec<f64> {
     let config = &run.optimizer;
     let mut settings = vec![0.0; control::SETTINGS];
-    settings[control::LN_BETA1] = config.beta1.ln();
-    settings[control::LN_BETA2] = config.beta2.ln();
-    settings[control::BETA1] = config.beta1;
-    settings[control::BETA2] = config.beta2;
-    settings[control::EPS] = config.eps;
     settings[control::FILTER_ALPHA] = config.filter_alpha;
     for (place, number) in [
         (control::LR, &config.lr),
+        (control::BETA1, &config.beta1),
+        (control::BETA2, &config.beta2),
+        (control::EPS, &config.eps),
         (control::CLIP, &config.clip),
         (control::FILTER_LAMBDA, &config.filter_lambda),
         (control::L1, &config.l1),

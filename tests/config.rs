@@ -42,7 +42,10 @@ fn presets_are_the_published_set_ups() {
         (gromov.task.p, gromov.model.hidden.as_slice(), gromov.model.bias),
         (97, &[500][..], false)
     );
-    assert_eq!((gromov.optimizer.beta1, gromov.optimizer.beta2), (0.9, 0.98));
+    assert_eq!(
+        (gromov.optimizer.beta1.at(0), gromov.optimizer.beta2.at(0)),
+        (0.9, 0.98)
+    );
 }
 
 #[test]
@@ -288,7 +291,7 @@ fn settings_are_refused_with_their_own_text() {
         ),
         (
             "optimizer.beta2=1",
-            "--set optimizer.beta2=1: optimizer.beta2 = 1, expected a number of at least 0 and below 1",
+            "--set optimizer.beta2=1: optimizer.beta2 = 1, expected a number of at least 0 and below 1, or such numbers on a schedule of steps, values and kind",
         ),
         (
             "task.train_fraction=1",

@@ -148,16 +148,3 @@ fn count_below(x: vec2<f32>, side: u32) -> u32 {
     }
     return count;
 }
-
-/// Natural logarithm of a number in (0, 1].
-fn wide_log(x: vec2<f32>) -> vec2<f32> {
-    let whole = parts(x.x);
-    let fraction = vec2(whole.fraction, scale(x.y, -whole.exponent));
-    // One step of Newton's from the logarithm in f32, for a fraction in [1/2, 1).
-    let near = log_exact(whole.fraction);
-    let value = wide_add(wide(1.0), wide_exp_m1(wide(near)));
-    let off = wide_div(wide_sub(fraction, value), value);
-    let rest = wide_sub(off, 0.5 * wide_mul(off, off));
-    let turns = wide_mul(wide(f32(whole.exponent)), vec2(0.693147182, -1.904654299957768e-9));
-    return wide_add(turns, wide_add(wide(near), rest));
-}

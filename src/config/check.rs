@@ -207,17 +207,19 @@ fn optimizer(config: &Config) -> Checked {
         let text = format!("{{ {} = {decay} }}", group.trim_matches('"'));
         require(not_negative(decay), "optimizer.weight_decay_groups", text)?;
     }
+    let share = |x: f64| (0.0..1.0).contains(&x);
     for (key, beta) in [
-        ("optimizer.beta1", optimizer.beta1),
-        ("optimizer.beta2", optimizer.beta2),
-        ("optimizer.filter_alpha", optimizer.filter_alpha),
+        ("optimizer.beta1", &optimizer.beta1),
+        ("optimizer.beta2", &optimizer.beta2),
     ] {
-        require((0.0..1.0).contains(&beta), key, beta)?;
+        require(beta.is_valid(share), key, beta)?;
     }
+    let alpha = optimizer.filter_alpha;
+    require(share(alpha), "optimizer.filter_alpha", alpha)?;
     let window = optimizer.filter_window;
     require(window > 0, "optimizer.filter_window", window)?;
-    let eps = optimizer.eps;
-    require(eps > 0.0 && eps.is_finite(), "optimizer.eps", eps)?;
+    let eps = &optimizer.eps;
+    require(eps.is_valid(|x| x > 0.0 && x.is_finite()), "optimizer.eps", eps)?;
     if let (Batch::Size(size), Some([train, _])) = (optimizer.batch, split_sizes(config))
         && size > train
     {

@@ -28,6 +28,7 @@ const fn key(name: &'static str, expected: &'static str, meaning: &'static str) 
 const COUNT: &str = "a whole number of at least 1";
 const COUNT_OR_NONE: &str = "a whole number of at least 0";
 const SCHEDULED: &str = "a number of at least 0, or such numbers on a schedule of steps, values and kind";
+const SHARE: &str = "a number of at least 0 and below 1, or such numbers on a schedule of steps, values and kind";
 const CADENCE: &str = "a number of steps, { log = K } or { every, dense, around, width }";
 const BOOL: &str = "true or false";
 
@@ -59,7 +60,7 @@ pub(super) const KEYS: &[Key] = &[
     key("model.input", r#""one_hot", "embedding" or "float""#, "MLP: what the first layer sees; `float` needs real data or `parity`"),
     key("model.hidden", "a list of whole numbers of at least 1", "MLP: hidden widths"),
     key("model.bias", BOOL, "MLP: whether layers have biases"),
-    key("model.dropout", "a number of at least 0 and below 1, or such numbers on a schedule of steps, values and kind", "share of the hidden activations of MLPs that a step sets to zero; the others are scaled up, and evaluations and the Gram subset see all"),
+    key("model.dropout", SHARE, "share of the hidden activations of MLPs that a step sets to zero; the others are scaled up, and evaluations and the Gram subset see all"),
     key("model.attention_mix", "a number from 0 to 1, or such numbers on a schedule of steps, values and kind", "transformer: share of the uniform distribution over the visible positions in every pattern of attention, in all passes; 0 is what was learnt"),
     key("model.init", r#""nanda", "fan_in" or "gromov""#, "scale of the initial weights"),
     key("model.init_scale", "a number above 0", "factor on every initial weight matrix"),
@@ -67,9 +68,9 @@ pub(super) const KEYS: &[Key] = &[
     key("optimizer.kind", r#""sgd", "momentum", "nesterov", "adam" or "adamw""#, "update rule"),
     key("optimizer.lr", SCHEDULED, "learning rate"),
     key("optimizer.weight_decay", SCHEDULED, "decoupled in `adamw`, else added to the gradient"),
-    key("optimizer.beta1", "a number of at least 0 and below 1", "decay of the first moment; the momentum of `momentum` and `nesterov`"),
-    key("optimizer.beta2", "a number of at least 0 and below 1", "decay of the second moment"),
-    key("optimizer.eps", "a number above 0", "added to the root of the second moment"),
+    key("optimizer.beta1", SHARE, "decay of the first moment; the momentum of `momentum` and `nesterov`"),
+    key("optimizer.beta2", SHARE, "decay of the second moment; bias corrections are 1 - beta^t with the beta of step t, as in PyTorch"),
+    key("optimizer.eps", "a number above 0, or such numbers on a schedule of steps, values and kind", "added to the root of the second moment"),
     key("optimizer.warmup", COUNT_OR_NONE, "steps over which the learning rate rises linearly"),
     key("optimizer.batch", r#""full" or a whole number of at least 1"#, "samples of a step"),
     key("optimizer.clip", SCHEDULED, "largest 2-norm of the gradient that the optimiser takes; 0 for any"),

@@ -300,12 +300,12 @@ pub struct OptimizerConfig {
     pub weight_decay: Scheduled,
     /// Overrides of `weight_decay` by tensor group.
     pub weight_decay_groups: BTreeMap<TensorGroup, f64>,
-    /// First-moment decay; the momentum of `momentum` and `nesterov`.
-    pub beta1: f64,
+    /// First-moment decay; the momentum of `momentum` and `nesterov`. Bias correction is 1 - beta^t with the beta of step t.
+    pub beta1: Scheduled,
     /// Second-moment decay.
-    pub beta2: f64,
+    pub beta2: Scheduled,
     /// Added to the root of the second moment.
-    pub eps: f64,
+    pub eps: Scheduled,
     /// Steps of linear warm-up: step t (from 0) uses lr * min((t + 1)/warmup, 1).
     pub warmup: u32,
     /// Samples of a step.

@@ -72,9 +72,9 @@ pub const ENDED_DIVERGED: u32 = 3;
 pub const RATES: usize = 32;
 /// This step's learning rate.
 pub const LR: usize = 0;
-/// 1 - beta1^t.
+/// 1 - beta1^t, beta1 that of the step.
 pub const CORRECTION1: usize = 1;
-/// 1 - beta2^t.
+/// 1 - beta2^t, beta2 that of the step.
 pub const CORRECTION2: usize = 2;
 /// First-moment decay, or momentum.
 pub const BETA1: usize = 3;
@@ -108,7 +108,7 @@ pub const BATCH_LOSS: usize = 24;
 pub const MEAN_SQUARE: usize = 26;
 
 /// Settings of a slot (host to device): [`HYPER`] numbers that stand where the rates do, then schedules.
-pub const SETTINGS: usize = 512;
+pub const SETTINGS: usize = 640;
 /// Start of the schedules among the settings: one behind the other, each a head of [`POINTS_HEAD`] numbers and its
 /// points as pairs of step and value; the first without points ends them.
 pub const POINTS: usize = 32;
@@ -122,10 +122,6 @@ pub const POINTS_LINEAR: usize = 2;
 pub const POINTS_COUNT: usize = 3;
 /// Numbers before the points.
 pub const POINTS_HEAD: usize = 4;
-/// Place of ln(beta1) in the settings; the others stand where [`LR`], [`BETA1`], … stand in the rates.
-pub const LN_BETA1: usize = 1;
-/// Place of ln(beta2) in the settings.
-pub const LN_BETA2: usize = 2;
 
 /// Evaluations kept for the running median.
 pub const HISTORY: usize = 64;

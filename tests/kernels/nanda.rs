@@ -68,6 +68,7 @@ pub fn plan(streamed: bool) -> Plan {
     let properties = {
         let setting = Setting {
             loss: kind,
+            optimizer: OptimizerKind::Adamw,
             train: TRAIN,
             test: TEST,
             group: None,

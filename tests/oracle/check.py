@@ -238,6 +238,19 @@ def with_dropout(config, w, inputs, labels, loss, step, share):
     return total
 
 
+def value_at(schedule, step):
+    """A number, or a schedule at a step, point by point."""
+    if not isinstance(schedule, dict):
+        return schedule
+    points = list(zip(schedule["steps"], schedule["values"]))
+    if step <= points[0][0]:
+        return points[0][1]
+    for (x0, y0), (x1, y1) in zip(points, points[1:]):
+        if step < x1:
+            return y0 if schedule["kind"] == "step" else y0 + (y1 - y0) * (step - x0) / (x1 - x0)
+    return points[-1][1]
+
+
 def second_optimise(config, params, inputs, labels, o, steps, loss):
     """The update rules written out."""
     w = {k: v.clone() for k, v in params.items()}
@@ -245,6 +258,7 @@ def second_optimise(config, params, inputs, labels, o, steps, loss):
     clip, average, recent = o.get("clip", 0.0), None, []
     for t in range(1, steps + 1):
         lr = o["lr"] * (min(t / o["warmup"], 1) if o["warmup"] else 1)
+        beta1, beta2, eps = (value_at(o[key], t - 1) for key in ("beta1", "beta2", "eps"))
         means = {k: g.mean(0) for k, g in oracle.per_sample(config, w, inputs, labels, loss)[1].items()}
         if o.get("dropout"):
             means = with_dropout(config, w, inputs, labels, loss, t - 1, o["dropout"])
@@ -272,13 +286,13 @@ def second_optimise(config, params, inputs, labels, o, steps, loss):
             else:
                 g = g + pull
             if o["kind"] in ("sgd", "momentum", "nesterov"):
-                m[k] = o["beta1"] * m[k] + g
-                w[k] = w[k] - lr * (g + o["beta1"] * m[k] if o["kind"] == "nesterov" else m[k])
+                m[k] = beta1 * m[k] + g
+                w[k] = w[k] - lr * (g + beta1 * m[k] if o["kind"] == "nesterov" else m[k])
             else:
-                m[k] = o["beta1"] * m[k] + (1 - o["beta1"]) * g
-                v[k] = o["beta2"] * v[k] + (1 - o["beta2"]) * g * g
-                m_hat, v_hat = m[k] / (1 - o["beta1"] ** t), v[k] / (1 - o["beta2"] ** t)
-                w[k] = w[k] - lr * m_hat / (v_hat.sqrt() + o["eps"])
+                m[k] = beta1 * m[k] + (1 - beta1) * g
+                v[k] = beta2 * v[k] + (1 - beta2) * g * g
+                m_hat, v_hat = m[k] / (1 - beta1**t), v[k] / (1 - beta2**t)
+                w[k] = w[k] - lr * m_hat / (v_hat.sqrt() + eps)
     return w
 
 

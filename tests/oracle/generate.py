@@ -96,6 +96,12 @@ STEP_CASES = {
     "steps_dropout": (EMBEDDED, 15, "cross_entropy", ADAM | {"dropout": 0.25}),
     "steps_perpendicular": (T1, 13, "cross_entropy", ADAMW | {"weight_decay": 0.0, "perpendicular": "tensor"}),
     "steps_perpendicular_global": (QUADRATIC, 13, "mse", SGD | {"perpendicular": "global"}),
+    "steps_scheduled_adam": (ONE_HOT, 15, "cross_entropy", ADAM | {
+        "beta1": {"steps": [0, 4, 8], "values": [0.5, 0.9, 0.2], "kind": "linear"},
+        "beta2": {"steps": [2, 6], "values": [0.9, 0.999], "kind": "step"},
+        "eps": {"steps": [0, 9], "values": [1e-8, 1e-3], "kind": "linear"}}),
+    "steps_scheduled_nesterov": (QUADRATIC, 13, "mse", MOMENTUM | {
+        "kind": "nesterov", "beta1": {"steps": [1, 7], "values": [0.95, 0.5], "kind": "linear"}}),
     "steps_attention_mix": (P2 | {"attention_mix": 0.6}, 13, "cross_entropy", ADAMW),
     "steps_clip_adamw": (P2, 15, "cross_entropy", ADAMW | {"clip": 0.9}),
 }

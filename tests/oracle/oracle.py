@@ -459,8 +459,29 @@ def sensitivity(grams, spectra, rng, draws=40):
 # ---------------------------------------------------------------------------------------------------------------
 
 
+def scheduled(value, step):
+    """A number, or the value at a step of {steps, values, kind}: straight lines between the points, or the value of the
+    point before; the first and the last value beyond them."""
+    if not isinstance(value, dict):
+        return value
+    if value["kind"] == "step":
+        return value["values"][max(sum(at <= step for at in value["steps"]) - 1, 0)]
+    return float(np.interp(step, value["steps"], value["values"]))
+
+
+def follow_schedules(settings, optimizer, step):
+    """Puts the step's betas and eps where torch.optim reads them."""
+    beta1, beta2, eps = (scheduled(settings[key], step) for key in ("beta1", "beta2", "eps"))
+    for group in optimizer.param_groups:
+        if "betas" in group:
+            group["betas"], group["eps"] = (beta1, beta2), eps
+        elif settings["kind"] != "sgd":
+            group["momentum"] = beta1
+
+
 def make_optimizer(settings, leaves):
     kind, decay = settings["kind"], settings["weight_decay"]
+    settings = settings | {key: scheduled(settings[key], 0) for key in ("beta1", "beta2", "eps")}
     if kind in ("adam", "adamw"):  # adam: L2 added to the gradient; adamw: decoupled
         family = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[kind]
         betas = (settings["beta1"], settings["beta2"])
@@ -571,6 +592,7 @@ def optimise(config, params, inputs, labels, settings, steps, loss="cross_entrop
         factor = min((t + 1) / settings["warmup"], 1.0) if settings["warmup"] else 1.0
         for group in optimizer.param_groups:
             group["lr"] = settings["lr"] * factor
+        follow_schedules(settings, optimizer, t)
         optimizer.zero_grad()
         if settings.get("dropout", 0.0):
             masks = dropout_masks(config, len(labels), 0, t, settings["dropout"])

@@ -19,7 +19,8 @@ fn lagged_decay_is_a_moment_of_its_own() {
         config.train.steps = 9;
         let experiment = experiment(&config);
         let layout = Layout::new(&experiment.shape);
-        let (beta1, beta2, eps) = (config.optimizer.beta1, config.optimizer.beta2, config.optimizer.eps);
+        let [beta1, beta2, eps] =
+            [&config.optimizer.beta1, &config.optimizer.beta2, &config.optimizer.eps].map(|x| x.at(0));
         let (mut of_gradients, mut of_decay) = (vec![0.0; layout.len], vec![0.0; layout.len]);
         let mut second = vec![0.0; layout.len];
         for (k, step) in steps(&experiment).iter().enumerate() {

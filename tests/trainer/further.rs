@@ -180,11 +180,11 @@ fn preconditioned_grams_are_those_of_explicit_gradients() {
                 grams: Vec::new(),
                 probes: None,
             };
-            let correction = 1.0 - config.optimizer.beta2.powi(step as i32);
+            let correction = 1.0 - config.optimizer.beta2.at(step.into()).powi(step as i32);
             let mut rows = Vec::new();
             let add = |_, gradient: &[f64]| {
                 let second = &moments[gradient.len()..2 * gradient.len()];
-                let root = |v: &f64| (1.0 / ((v / correction).sqrt() + config.optimizer.eps)).sqrt();
+                let root = |v: &f64| (1.0 / ((v / correction).sqrt() + config.optimizer.eps.at(step.into()))).sqrt();
                 rows.push(gradient.iter().zip(second).map(|(g, v)| g * root(v)).collect());
                 Ok(())
             };

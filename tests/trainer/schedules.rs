@@ -2,7 +2,10 @@
 
 use gmatrix::backend::{Precision, Values};
 use gmatrix::config::{Config, OptimizerKind};
-use gmatrix::schedule::{Cadence, DenseCadence, Interpolation, LogCadence, Transition};
+use gmatrix::model::TensorGroup;
+use gmatrix::optimizer::settings;
+use gmatrix::plan::control;
+use gmatrix::schedule::{Cadence, DenseCadence, Interpolation, LogCadence, MAX_POINTS, Transition};
 
 use crate::support::{alone, experiment, finish, minibatch, schedule, trace, trainer, transformer};
 
@@ -41,7 +44,7 @@ fn the_learning_rate_follows_its_schedule() {
 /// Switched at a step, a hyper-parameter does what it does in a run that is handed over at that step.
 #[test]
 fn a_switch_is_a_handover() {
-    let turn: [fn(&mut Config, [f64; 2]); 3] = [
+    let turn: [fn(&mut Config, [f64; 2]); 6] = [
         |config, [before, after]| {
             config.optimizer.weight_decay = schedule(&[(0, before), (8, after)], Interpolation::Step);
         },
@@ -50,6 +53,15 @@ fn a_switch_is_a_handover() {
         },
         |config, [before, after]| {
             config.optimizer.clip = schedule(&[(0, before), (8, after)], Interpolation::Step);
+        },
+        |config, [before, after]| {
+            config.optimizer.beta1 = schedule(&[(0, before), (8, after)], Interpolation::Step);
+        },
+        |config, [before, after]| {
+            config.optimizer.beta2 = schedule(&[(0, before), (8, after)], Interpolation::Step);
+        },
+        |config, [before, after]| {
+            config.optimizer.eps = schedule(&[(0, before), (8, after)], Interpolation::Step);
         },
     ];
     for (which, turn) in turn.into_iter().enumerate() {
@@ -117,4 +129,42 @@ fn a_transition_is_followed_by_dense_measurements() {
         .collect();
     assert_eq!(steps, expected, "memorised at {memorised:?}");
     assert!(expected.len() > 14, "{expected:?}");
+}
+
+/// All schedules there are, each with as many points as there may be, and every group of weights with another decay than
+/// its neighbours: the settings of a run hold them.
+#[test]
+fn all_schedules_fit_into_the_settings() {
+    let mut config = minibatch();
+    let points: Vec<(u32, f64)> = (0..MAX_POINTS as u32)
+        .map(|k| (3 * k, 0.01 + 0.001 * f64::from(k)))
+        .collect();
+    let full = schedule(&points, Interpolation::Linear);
+    for number in [
+        &mut config.model.dropout,
+        &mut config.model.attention_mix,
+        &mut config.optimizer.lr,
+        &mut config.optimizer.weight_decay,
+        &mut config.optimizer.beta1,
+        &mut config.optimizer.beta2,
+        &mut config.optimizer.eps,
+        &mut config.optimizer.clip,
+        &mut config.optimizer.filter_lambda,
+        &mut config.optimizer.l1,
+        &mut config.optimizer.noise,
+        &mut config.optimizer.hold_factor,
+    ] {
+        *number = full.clone();
+    }
+    for group in TensorGroup::ALL.into_iter().skip(1).step_by(2) {
+        config.optimizer.weight_decay_groups.insert(group, 0.5);
+    }
+    let settings = settings(&config);
+    assert_eq!(settings.len(), control::SETTINGS);
+    let (mut at, mut schedules) = (control::POINTS, 0);
+    while settings[at + control::POINTS_COUNT] != 0.0 {
+        at += control::POINTS_HEAD + 2 * settings[at + control::POINTS_COUNT] as usize;
+        schedules += 1;
+    }
+    assert_eq!(schedules, 11 + TensorGroup::ALL.len().div_ceil(2));
 }

@@ -27,7 +27,7 @@ fn cases() -> Vec<Case> {
     let dirs = fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path());
     let mut dirs: Vec<PathBuf> = dirs.filter(|dir| dir.join("steps.json").exists()).collect();
     dirs.sort();
-    assert!(dirs.len() >= 19, "the fixtures are missing");
+    assert!(dirs.len() >= 21, "the fixtures are missing");
     dirs.iter().map(|dir| case(dir)).collect()
 }
 

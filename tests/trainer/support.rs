@@ -65,6 +65,9 @@ pub fn minibatch() -> Config {
     config.optimizer.kind = OptimizerKind::Adam;
     config.optimizer.weight_decay = 0.01.into();
     config.optimizer.batch = Batch::Size(8);
+    config.optimizer.beta1 = schedule(&[(0, 0.5), (10, 0.9)], Interpolation::Linear);
+    config.optimizer.beta2 = schedule(&[(0, 0.9), (13, 0.99)], Interpolation::Step);
+    config.optimizer.eps = schedule(&[(5, 1e-6), (20, 1e-8)], Interpolation::Linear);
     config
 }
 
@@ -114,6 +117,7 @@ pub fn shaped() -> Config {
     let mut config = minibatch();
     config.loss.kind = LossKind::Stablemax;
     config.optimizer.kind = OptimizerKind::Nesterov;
+    config.optimizer.beta1 = schedule(&[(3, 0.8), (16, 0.95)], Interpolation::Linear);
     config.optimizer.lr = schedule(&[(0, 0.02), (9, 0.05), (14, 0.01)], Interpolation::Linear);
     config.optimizer.weight_decay = schedule(&[(6, 0.0), (12, 0.3)], Interpolation::Step);
     config.optimizer.clip = schedule(&[(0, 0.5), (20, 0.0)], Interpolation::Step);

@@ -101,9 +101,19 @@ fn begin<T: Real>(block: &mut [u32], settings: &[T], scalars: &mut [T]) {
         at += 4 + 2 * count;
     }
     scalars[control::LR] = scalars[control::LR] * ramp;
-    let correction = |ln_beta: T| T::new(1.0) - (t * ln_beta).exp();
-    scalars[control::CORRECTION1] = correction(settings[control::LN_BETA1]);
-    scalars[control::CORRECTION2] = correction(settings[control::LN_BETA2]);
+    // beta^t by repeated squaring.
+    let power = |beta: T| {
+        let (mut result, mut square, mut rest) = (T::new(1.0), beta, step + 1);
+        while rest > 0 {
+            if rest % 2 == 1 {
+                result = result * square;
+            }
+            (square, rest) = (square * square, rest / 2);
+        }
+        result
+    };
+    scalars[control::CORRECTION1] = T::new(1.0) - power(scalars[control::BETA1]);
+    scalars[control::CORRECTION2] = T::new(1.0) - power(scalars[control::BETA2]);
 }
 
 fn stop(block: &mut [u32], reason: u32) {
@@ -163,13 +173,16 @@ fn case_of_update(
 ) -> Case {
     let settings = filled(control::SETTINGS, |rng| {
         let mut settings: Vec<f64> = rng.normals(control::SETTINGS).into_iter().map(f64::abs).collect();
-        (settings[control::LN_BETA1], settings[control::LN_BETA2]) = (0.9f64.ln(), 0.98f64.ln());
+        (settings[control::BETA1], settings[control::BETA2]) = (0.5, 0.98);
         settings[control::POINTS..].fill(0.0);
         // The learning rate on lines, the decays in steps, clip at one point.
         let lr = [0.0, 1.0, 1.0, 4.0, 2.0, 0.5, 9.0, 2.5, 11.0, 0.25, 20_000.0, 0.75];
         let decays = [6.0, 13.0, 0.0, 3.0, 1.0, 0.0, 10.0, 3.0, 71.0, 0.125];
         let clip = [13.0, 14.0, 1.0, 1.0, 5.0, 0.3];
-        let all = [&lr[..], &decays, &clip].concat();
+        // The betas of Adam, too, one of them 0 for some steps.
+        let beta1 = [3.0, 4.0, 1.0, 3.0, 0.0, 0.5, 60.0, 0.9, 10_000.0, 0.999_999];
+        let beta2 = [4.0, 5.0, 0.0, 3.0, 0.0, 0.98, 9.0, 0.0, 11.0, 0.999];
+        let all = [&lr[..], &decays, &clip, &beta1, &beta2].concat();
         settings[control::POINTS..][..all.len()].copy_from_slice(&all);
         settings
     });

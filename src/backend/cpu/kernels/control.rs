@@ -7,7 +7,7 @@
 //!
 //! Due: multiples of a number, log-spaced steps, or denser multiples for a while after a transition; see `plan::control`.
 //! A rate that follows a schedule has the value of its last point, or lies on the line to the next. Warm-up comes on top.
-//! 1 - beta^t is formed as -expm1(t ln beta). Memorisation: first evaluation with a train accuracy of at least 0.99.
+//! 1 - beta^t, beta that of this step, is formed as -expm1(t ln beta). Memorisation: first evaluation with a train accuracy of at least 0.99.
 //! Grokking: first at which the median of the test accuracies of the last 50 steps is at least 0.95.
 
 use crate::backend::cpu::{Args, Scalar};
@@ -40,8 +40,12 @@ fn begin(block: &mut [u32], settings: &[f64], scalars: &mut [f64]) {
     scalars[..control::HYPER].copy_from_slice(&settings[..control::HYPER]);
     follow_schedules(f64::from(step), &settings[control::POINTS..], scalars);
     scalars[control::LR] *= ramp;
-    scalars[control::CORRECTION1] = -(t * settings[control::LN_BETA1]).exp_m1();
-    scalars[control::CORRECTION2] = -(t * settings[control::LN_BETA2]).exp_m1();
+    for (correction, beta) in [
+        (control::CORRECTION1, control::BETA1),
+        (control::CORRECTION2, control::BETA2),
+    ] {
+        scalars[correction] = -(t * scalars[beta].ln()).exp_m1();
+    }
 }
 
 /// Sets the rates that follow a schedule.
