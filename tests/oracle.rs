@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gmatrix::backend::Precision;
-use gmatrix::config::LossKind;
+use gmatrix::config::{FurtherGram, LossKind};
 use gmatrix::measure::{Measurement, Request, measure, per_sample_gradients};
 use gmatrix::model::weights::{Overrides, read_weights};
 use gmatrix::model::{Activation, Layout, ModelShape};
 use gmatrix::random::{Purpose, Stream};
 use gmatrix::record::TensorSet;
+use gmatrix::stats::further;
 use gmatrix::task::Examples;
 use serde_json::Value;
 
@@ -275,9 +276,55 @@ fn scalars_hold(case: &Case, found: &Measurement, precision: Precision, bound: f
             // Centring loses this many digits of K.
             allowed *= case.number("centring_condition").unwrap().max(1.0);
         }
+        if key.starts_with("centred_cosine.") {
+            allowed *= case.expected["centred_cosine_condition"]["value"]
+                .as_f64()
+                .unwrap()
+                .max(1.0);
+        }
         assert!((got - expected).abs() <= allowed, "{label}: {got}, expected {expected}");
     }
     assert!(compared > 30, "{} compared {compared}", case.name);
+}
+
+/// The Gram matrices beside K: of gradients with respect to groups of tensors and of margins, of cosines, of activations and
+/// of logits.
+#[test]
+fn ranks_of_further_matrices_agree() {
+    let mut seen = 0;
+    for mut case in cases() {
+        let Ok(text) = fs::read_to_string(fixtures().join(&case.name).join("further.json")) else {
+            continue;
+        };
+        seen += 1;
+        let further: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
+        let columns: Vec<String> = further
+            .keys()
+            .filter(|key| further[*key].is_number())
+            .cloned()
+            .collect();
+        // What they are told apart by stays: the other statistics are compared elsewhere.
+        case.expected.as_object_mut().unwrap().extend(further);
+        for (precision, bound) in [(Precision::F64, 1e-9), (Precision::F32, 1e-4)] {
+            let mut request = case.request(precision);
+            request.properties.clear();
+            request.grams = FurtherGram::ALL
+                .into_iter()
+                .filter(|gram| !matches!(gram, FurtherGram::Preconditioned | FurtherGram::Block))
+                .collect();
+            let found = measure(&case.shape, &case.weights, &case.examples, &request).unwrap();
+            let names = further::names(&request.grams, &case.shape);
+            for name in &names {
+                let is_stated = columns.contains(name);
+                let is_of_rounding = name.contains(".null_") || name.ends_with("negative_eigenvalues");
+                assert!(is_stated || is_of_rounding, "{}: the oracle has no {name}", case.name);
+            }
+            scalars_hold(&case, &found, precision, bound, |key| {
+                !columns.contains(&key.to_owned())
+            });
+        }
+    }
+    assert_eq!(seen, 3);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gmatrix::backend::Precision;
-use gmatrix::config::{Config, ModelConfig, StatsConfig, Stop, TrainConfig};
+use gmatrix::config::{Config, FurtherGram, ModelConfig, Samples, StatsConfig, Stop, TrainConfig};
 use gmatrix::model::weights::{Overrides, read_weights};
 use gmatrix::model::{Layout, ModelShape};
 use gmatrix::record::TensorSet;
@@ -22,9 +22,12 @@ struct Case {
     after: TensorSet,
 }
 
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
 fn cases() -> Vec<Case> {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let dirs = fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path());
+    let dirs = fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path());
     let mut dirs: Vec<PathBuf> = dirs.filter(|dir| dir.join("steps.json").exists()).collect();
     dirs.sort();
     assert!(dirs.len() >= 21, "the fixtures are missing");
@@ -141,6 +144,47 @@ fn ten_steps_are_those_of_pytorch() {
             }
         }
     }
+}
+
+/// Ranks in the metric of Adam after three steps, against weights, second moments and gradients by PyTorch.
+#[test]
+fn preconditioned_grams_are_those_of_pytorch() {
+    let mut seen = 0;
+    for mut case in cases() {
+        let path = fixtures().join(&case.name).join("preconditioned.json");
+        let Ok(text) = fs::read_to_string(path) else {
+            continue;
+        };
+        seen += 1;
+        let expected: Value = serde_json::from_str(&text).unwrap();
+        let stats = &mut case.experiment.config.stats;
+        stats.gram_every = 3.into();
+        stats.samples = Samples::All;
+        stats.grams = vec![FurtherGram::Preconditioned];
+        for (precision, bound) in [(Precision::F64, 1e-9), (Precision::F32, 1e-4)] {
+            let mut trainer = trainer(&case.experiment, precision, 1);
+            trainer.fill(0, 0, &case.experiment).unwrap();
+            trainer.set_weights(0, &case.weights).unwrap();
+            let row = trainer.run_chunk(4).unwrap().pop().unwrap();
+            assert_eq!(row.step, 3);
+            for what in [
+                "participation_ratio",
+                "participation_ratio_population",
+                "stable_rank",
+                "erank_lambda",
+            ] {
+                let name = format!("preconditioned.{what}");
+                let column = trainer.columns().iter().position(|column| *column == name).unwrap();
+                let (found, expected) = (row.values[column], expected[&name].as_f64().unwrap());
+                assert!(
+                    (found - expected).abs() <= bound * expected,
+                    "{} {precision:?} {name}: {found}, expected {expected}",
+                    case.name
+                );
+            }
+        }
+    }
+    assert_eq!(seen, 2);
 }
 
 #[test]
