@@ -10,9 +10,10 @@
 //
 // Due: multiples of a number, log-spaced steps, or denser multiples for a while after a transition; see `plan::control`.
 // A rate that follows a schedule has the value of its last point, or lies on the line to the next. Warm-up comes on top.
-// 1 - beta^t, beta that of this step, is formed as -expm1(t ln beta). Memorisation: first evaluation with a train accuracy of at least 0.99.
-// Grokking: first at which the median of the test accuracies of the last 50 steps is at least 0.95. Shares count as
-// reached within 1e-7, less than one sample of ten million, since 0.99 and 0.95 are not exact in f32.
+// 1 - beta^t, beta that of this step, is formed as -expm1(t ln beta). Memorisation: first evaluation with a train
+// accuracy of at least 0.99. Grokking: first at which the median of the test accuracies of the last 50 steps is at
+// least 0.95. Shares count as reached within 1e-7, less than one sample of ten million, since 0.99 and 0.95 are not
+// exact in f32.
 
 @compute @workgroup_size(1)
 fn main(@builtin(workgroup_id) group: vec3<u32>) {

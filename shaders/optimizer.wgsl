@@ -3,7 +3,8 @@
 //
 // inout 0 theta [P]   in 1 gradient [P]   in 2 shaped [P], with SHAPED: what the update follows in the place of the
 // gradient   inout 3 moments [3, P]: m, v, previous gradient; with 1, 2 and 4 [4, P]: decay's own share of m
-// in 4 scalars (rates)   in 5 spans [tensors, 2]: end, group   out 6 partial [blocks, 7]: |theta|^2 (before), |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2
+// in 4 scalars (rates)   in 5 spans [tensors, 2]: end, group   out 6 partial [blocks, 7]: |theta|^2 (before), |g|^2,
+// |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2
 // params len P, tensors   order: 256 running sums in wide numbers within blocks of 16,384, added in a tree; a workgroup
 // takes one block
 // Decay and L1 (l1 times the sign of the weight) are added to the gradient, and decoupled in adamw. What of m they are

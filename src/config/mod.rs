@@ -300,7 +300,8 @@ pub struct OptimizerConfig {
     pub weight_decay: Scheduled,
     /// Overrides of `weight_decay` by tensor group.
     pub weight_decay_groups: BTreeMap<TensorGroup, f64>,
-    /// First-moment decay; the momentum of `momentum` and `nesterov`. Bias correction is 1 - beta^t with the beta of step t.
+    /// First-moment decay; the momentum of `momentum` and `nesterov`. Adam's bias is corrected with 1 - beta^t, beta that of
+    /// step t.
     pub beta1: Scheduled,
     /// Second-moment decay.
     pub beta2: Scheduled,

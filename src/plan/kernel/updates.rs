@@ -6,7 +6,8 @@ use crate::plan::buffer::Element::{Real, Wide, Word};
 
 contracts! {
     /// One update of the weights. moments `[3, P]`: m, v, previous gradient; `[4, P]` under rules that remember decay
-    /// (1, 2, 4), with decay's own share of m. spans: ends and group of each tensor. partial `[blocks, 7]`: |theta|^2, |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2.
+    /// (1, 2, 4), with decay's own share of m. spans: ends and group of each tensor. partial `[blocks, 7]`: |theta|^2,
+    /// |g|^2, |update|^2, g.g_prev, |g_prev|^2, g.m_prev, |m_prev|^2.
     /// OPTIMIZER 0 sgd, 1 momentum, 2 adam (coupled L2), 3 adamw, 4 nesterov. With SHAPED the update follows the first
     /// row of `shaped`, and the sums are still about `gradient`.
     OPTIMIZER = "optimizer" {

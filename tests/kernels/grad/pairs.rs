@@ -141,12 +141,15 @@ fn attention_backward_is_the_slope_of_attention() {
             let [n, t, tq, heads, width] = case.params[..] else {
                 unreachable!("five parameters")
             };
-            let forward = forward_of(Kernel::Attention, &case, &[]);
+            let forward = forward_of(Kernel::Attention, &case, &case.constants);
             let d = heads * width;
             let mut rng = Rng::new((n + t + d) as u64);
             let (q, kv) = (rng.normals(tq * n * d), rng.normals(t * n * 2 * d));
             let cotangent = rng.normals(tq * n * d);
-            let inputs = Named::from([("q", q), ("kv", kv)]);
+            let mut inputs = Named::from([("q", q), ("kv", kv)]);
+            // Both mix by the share of the backward case.
+            let place = case.buffers.iter().position(|buffer| buffer.name == "scalars");
+            inputs.extend(place.map(|place| ("scalars", numbers(&case.contents(1, Precision::F64)[place]).to_vec())));
             let mut given = inputs.clone();
             given.insert(
                 "pattern",

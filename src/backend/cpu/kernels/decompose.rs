@@ -3,8 +3,9 @@
 //! in 0 gradients [1 + K, P]: the step's mean gradient, then one per property   in 1 shaped [3, P], with SHAPED: what the
 //! optimiser takes, what of it the step's gradient gives now, what that of the whole split would give now
 //! in 2 theta [P]   in 3 moments [3, P], with OPTIMIZER 1, 2 and 4 [4, P]   in 4 scalars (rates)   in 5 spans [tensors, 2]
-//! out 6 partial [blocks, K K + 4 K], with OPTIMIZER 1, 2 and 4 [blocks, K K + 5 K]   params len P, tensors, properties K, full (row of `gradients`, with SHAPED of `shaped`, with what the mean
-//! gradient over the whole training split gives)   order: ascending within blocks of 16,384, in f64
+//! out 6 partial [blocks, K K + 4 K], with OPTIMIZER 1, 2 and 4 [blocks, K K + 5 K]   params len P, tensors,
+//! properties K, full (row of `gradients`, with SHAPED of `shaped`, with what the mean gradient over the whole training
+//! split gives)   order: ascending within blocks of 16,384, in f64
 //!
 //! Parts of the update: selection, what the full gradient does now; noise, what the minibatch adds to it; lagged, what
 //! earlier gradients do through the moments and through what shaped the gradient; decay, that of weight decay and L1 now;
