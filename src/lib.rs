@@ -104,6 +104,7 @@ pub mod config;
 pub mod data;
 pub mod error;
 mod files;
+mod given;
 pub mod loss;
 pub mod measure;
 pub mod model;

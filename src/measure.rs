@@ -7,8 +7,9 @@ use crate::backend::{Executor, Make, Precision, Values, cpu_executor};
 use crate::config::{FurtherGram, LossKind, OptimizerKind, Property, Split};
 use crate::data::{Samples, Source};
 use crate::error::{Error, Result};
+use crate::given::Given;
 use crate::loss::{Cotangent, losses, means};
-use crate::model::{ModelShape, Network};
+use crate::model::ModelShape;
 use crate::optimizer::Update;
 use crate::plan::{Arena, BufferId, PlanBuilder, Segment, View, control};
 use crate::stats::gram::{self, EXACT_LIMIT, Output};
@@ -95,7 +96,8 @@ pub fn measure_on(
         ));
     }
     let mut builder = PlanBuilder::new();
-    let net = Network::new(&mut builder, shape);
+    let given = Given::new(&mut builder, shape);
+    let net = &given.net;
     let p = net.layout.len;
     let names: Vec<String> = request.properties.iter().map(ToString::to_string).collect();
     let width = columns::names(&names).len();
@@ -109,7 +111,6 @@ pub fn measure_on(
         "scalars",
         &[control::RATES + width + further_names.len()],
     );
-    let net = mixing(net, scalars);
     let logits = builder.buffer(Arena::Values, "logits.kept", &[n, shape.classes()]);
     let loss = builder.buffer(Arena::Values, "losses", &[n]);
     let mut samples = Samples::default();
@@ -121,8 +122,8 @@ pub fn measure_on(
         test: 0,
         group: request.group.as_ref(),
     };
-    let properties = Properties::new(&mut builder, &mut samples, &net, &setting, &request.properties)?;
-    let update = Update::new(&mut builder, &net, OptimizerKind::Sgd, scalars);
+    let properties = Properties::new(&mut builder, &mut samples, net, &setting, &request.properties)?;
+    let update = Update::new(&mut builder, net, OptimizerKind::Sgd, scalars);
     let batch = samples.batch(&mut builder, shape, Source::Train, 0..n);
 
     builder.segment(Segment::Gram);
@@ -141,7 +142,7 @@ pub fn measure_on(
     let values = losses(&mut builder, kind, &forward, loss, Some(cotangent));
     means(&mut builder, values, scalars.part(control::BATCH_LOSS, 2), n, false);
     let sites = net.backward(&mut builder, &forward, cotangent.logits);
-    let gradient = properties.step_gradient(&net);
+    let gradient = properties.step_gradient(net);
     net.gradient(&mut builder, &sites, cotangent.exponent, gradient, n, false);
     let square = scalars.part(control::MEAN_SQUARE, 1);
     reduce::dot(&mut builder, "gradient.square", gradient, gradient, square);
@@ -161,7 +162,7 @@ pub fn measure_on(
         splits: None,
         optimizer: None,
         loss: kind,
-        net: &net,
+        net,
         forward: &forward,
         sites: &sites,
         planned: &formed.sites,
@@ -178,13 +179,12 @@ pub fn measure_on(
     // Exponents and K lie in memory that later scopes reuse: both are read before the properties' segment runs.
     if !properties.is_empty() {
         builder.segment(Segment::Decompose);
-        properties.before(&mut builder, &net, &update, false);
+        properties.before(&mut builder, net, &update, false);
     }
     let plan = Arc::new(builder.finish()?);
 
     let mut executor = make(plan.clone())?;
-    executor.upload(0, id(net.parameters), &Values::Numbers(weights.to_vec()))?;
-    upload_mix(executor.as_mut(), shape, scalars)?;
+    given.upload(executor.as_mut(), weights)?;
     for fill in &samples.fills {
         let (buffer, values) = fill.values(examples)?;
         executor.upload(0, buffer, &values)?;
@@ -260,8 +260,8 @@ pub fn per_sample_gradients_on(
     mut visit: impl FnMut(usize, &[f64]) -> Result<()>,
 ) -> Result<()> {
     let mut builder = PlanBuilder::new();
-    let rates = builder.buffer(Arena::Scalars, "rates", &[control::RATES]);
-    let net = mixing(Network::new(&mut builder, shape), rates);
+    let given = Given::new(&mut builder, shape);
+    let net = &given.net;
     let mut samples = Samples::default();
     let batch = samples.batch(&mut builder, shape, Source::Train, 0..1);
     let gradient = builder.buffer(Arena::Gradients, "gradient", &[net.layout.len]);
@@ -274,8 +274,7 @@ pub fn per_sample_gradients_on(
     net.gradient(&mut builder, &sites, cotangent.exponent, gradient, 1, false);
     let plan = Arc::new(builder.finish()?);
     let mut executor = make(plan)?;
-    executor.upload(0, id(net.parameters), &Values::Numbers(weights.to_vec()))?;
-    upload_mix(executor.as_mut(), shape, rates)?;
+    given.upload(executor.as_mut(), weights)?;
     for sample in 0..examples.n {
         let one = examples.select(&[sample as u32]);
         for fill in &samples.fills {
@@ -286,25 +285,6 @@ pub fn per_sample_gradients_on(
         visit(sample, &numbers(executor.as_mut(), gradient)?)?;
     }
     Ok(())
-}
-
-/// The network with the share of the uniform distribution in its attention that its shape says.
-fn mixing(net: Network, scalars: View) -> Network {
-    if net.shape.attention_mix() == 0.0 {
-        net
-    } else {
-        net.with_attention_mix(scalars)
-    }
-}
-
-/// Puts that share where the passes find it; everything else there is written before it is read.
-fn upload_mix(executor: &mut dyn Executor, shape: &ModelShape, scalars: View) -> Result<()> {
-    if shape.attention_mix() == 0.0 {
-        return Ok(());
-    }
-    let mut numbers = vec![0.0; scalars.len()];
-    numbers[control::ATTENTION_MIX] = shape.attention_mix();
-    executor.upload(0, id(scalars), &Values::Numbers(numbers))
 }
 
 fn check_properties(request: &Request, examples: &Examples, classes: usize) -> Result<()> {

@@ -12,8 +12,9 @@ use super::table::{Responses, Table};
 use crate::backend::{Make, Values};
 use crate::data::{Samples, Source};
 use crate::error::Result;
+use crate::given::Given;
 use crate::measure::{id, numbers};
-use crate::model::{ModelShape, Network};
+use crate::model::ModelShape;
 use crate::plan::{Arena, PlanBuilder, Segment};
 use crate::random::{Purpose, Stream};
 
@@ -43,7 +44,8 @@ pub fn gradient_symmetricity(make: Make, table: &Table, shape: &ModelShape, weig
     }
 
     let mut builder = PlanBuilder::new();
-    let net = Network::new(&mut builder, shape);
+    let given = Given::new(&mut builder, shape);
+    let net = &given.net;
     let mut samples = Samples::default();
     let batch = samples.batch(&mut builder, shape, Source::Train, 0..TRIPLES);
     let of_logits = builder.buffer(Arena::Inputs, "cotangent", &[TRIPLES, shape.classes()]);
@@ -54,7 +56,7 @@ pub fn gradient_symmetricity(make: Make, table: &Table, shape: &ModelShape, weig
         return Ok(None);
     };
     let mut executor = make(Arc::new(builder.finish()?))?;
-    executor.upload(0, id(net.parameters), &Values::Numbers(weights.to_vec()))?;
+    given.upload(executor.as_mut(), weights)?;
     executor.upload(0, id(of_logits), &Values::Numbers(cotangent))?;
     let examples = table.examples.select(&pairs);
     for fill in &samples.fills {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::neurons::{Marginals, Neuron, read_neurons};
 use super::weights::norms_of_neurons;
-use crate::backend::{Make, Values};
+use crate::backend::Make;
 use crate::config::LossKind;
 use crate::data::{Samples, Source};
 use crate::error::Result;
-use crate::measure::{id, numbers};
-use crate::model::{Activation, ModelShape, Network};
+use crate::given::Given;
+use crate::measure::numbers;
+use crate::model::{Activation, ModelShape};
 use crate::plan::{PlanBuilder, Segment};
 use crate::task::{Cyclic, Examples};
 
@@ -77,14 +78,15 @@ impl Table {
         let all = self.examples.n;
         let band = all.min(BAND);
         let mut builder = PlanBuilder::new();
-        let net = Network::new(&mut builder, shape);
+        let given = Given::new(&mut builder, shape);
+        let net = &given.net;
         let mut samples = Samples::default();
         let batch = samples.batch(&mut builder, shape, Source::Train, 0..band);
         builder.segment(Segment::Evaluate);
         let forward = net.forward(&mut builder, batch);
         let hidden = net.hidden(&forward);
         let mut executor = make(Arc::new(builder.finish()?))?;
-        executor.upload(0, id(net.parameters), &Values::Numbers(weights.to_vec()))?;
+        given.upload(executor.as_mut(), weights)?;
 
         let classes = shape.classes();
         let mut logits = vec![0.0; all * classes];

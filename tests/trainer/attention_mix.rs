@@ -1,11 +1,16 @@
 //! Attention mixed with the uniform distribution over the visible positions.
 
-use gmatrix::backend::Precision;
-use gmatrix::config::{Config, LossKind};
+use std::sync::Arc;
+
+use gmatrix::backend::{Precision, cpu_executor};
+use gmatrix::config::{Config, LossKind, TaskOp};
 use gmatrix::measure::{Measurement, Request, measure};
 use gmatrix::model::ModelShape;
+use gmatrix::plan::Plan;
 use gmatrix::schedule::Interpolation;
-use gmatrix::task::gram_subset;
+use gmatrix::structure::Table;
+use gmatrix::structure::algorithm::gradient_symmetricity;
+use gmatrix::task::{Cyclic, gram_subset};
 use gmatrix::trainer::Experiment;
 
 use crate::support::{PRECISIONS, alone, experiment, minibatch, schedule, trainer, transformer};
@@ -30,10 +35,8 @@ fn a_share_of_zero_leaves_every_bit() {
     }
 }
 
-fn measured(experiment: &Experiment, weights: &[f64], mix: f64) -> Measurement {
-    let train = &experiment.task.train;
-    let subset = train.select(&gram_subset(train.n, 10, experiment.config.task.seed));
-    let request = Request {
+fn request() -> Request {
+    Request {
         precision: Precision::F64,
         loss: LossKind::CrossEntropy,
         properties: Vec::new(),
@@ -42,9 +45,14 @@ fn measured(experiment: &Experiment, weights: &[f64], mix: f64) -> Measurement {
         gram: false,
         grams: Vec::new(),
         probes: None,
-    };
+    }
+}
+
+fn measured(experiment: &Experiment, weights: &[f64], mix: f64) -> Measurement {
+    let train = &experiment.task.train;
+    let subset = train.select(&gram_subset(train.n, 10, experiment.config.task.seed));
     let shape = experiment.shape.clone().with_attention_mix(mix);
-    measure(&shape, weights, &subset, &request).unwrap()
+    measure(&shape, weights, &subset, &request()).unwrap()
 }
 
 /// Every pass of a step mixes by the share that is due: what the Gram segment and the properties say is what is measured
@@ -80,18 +88,11 @@ fn every_pass_mixes_by_the_share_of_its_step() {
                 );
             }
             // Losses: by the pass of the evaluation, of the step and of the properties.
-            let all = Request {
-                precision: Precision::F64,
-                loss: LossKind::CrossEntropy,
-                properties: Vec::new(),
-                group: None,
-                spectrum: false,
-                gram: false,
-                grams: Vec::new(),
-                probes: None,
-            };
             let shape = experiment.shape.clone().with_attention_mix(share.at(step));
-            let loss = measure(&shape, &before, &experiment.task.train, &all).unwrap().scalars["loss"].unwrap();
+            let loss = measure(&shape, &before, &experiment.task.train, &request())
+                .unwrap()
+                .scalars["loss"]
+                .unwrap();
             let close = |x: f64| (x - loss).abs() <= 1e-11 * loss;
             assert!(close(value("value.train_loss")), "step {step}: value");
             assert!(
@@ -136,4 +137,31 @@ fn a_shape_with_a_share_that_cannot_be_is_refused() {
     shape.attention_mix = 1.5;
     let refused = ModelShape::Transformer(shape).check().unwrap_err().to_string();
     assert_eq!(refused, "model: attention_mix is 1.5, expected a number from 0 to 1");
+}
+
+/// The structure that is found in weights is that of their mixed passes.
+#[test]
+fn structure_is_measured_with_the_share_of_the_weights() {
+    let experiment = experiment(&transformer());
+    let (train, test) = (&experiment.task.train, &experiment.task.test);
+    let table = Table::new(
+        Cyclic::new(TaskOp::Add, 7).unwrap(),
+        train,
+        test,
+        LossKind::CrossEntropy,
+    )
+    .unwrap();
+    let mut trainer = trainer(&experiment, Precision::F64, 1);
+    trainer.fill(0, 0, &experiment).unwrap();
+    let weights = trainer.weights(0).unwrap();
+    let make = |plan: Arc<Plan>| cpu_executor(plan, Precision::F64);
+    let [plain, mixed] = [0.0, 0.4].map(|mix| {
+        let shape = experiment.shape.clone().with_attention_mix(mix);
+        let found = table.responses(&make, &shape, &weights).unwrap().logits;
+        let expected = measure(&shape, &weights, &table.examples, &request()).unwrap().logits;
+        assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12));
+        (found, gradient_symmetricity(&make, &table, &shape, &weights).unwrap())
+    });
+    assert_ne!(plain.0, mixed.0);
+    assert_ne!(plain.1, mixed.1);
 }
