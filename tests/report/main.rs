@@ -86,7 +86,7 @@ fn a_full_run_has_every_chart_and_its_facts() {
         "409.7 steps/s",
         "test device (cuda, f32)",
         "of n = 512 samples",
-        "fourier.key_share",
+        "other.key_share",
         "3 of 74 windows are such gaps",
     ] {
         assert!(own.contains(fact), "lacks {fact}");

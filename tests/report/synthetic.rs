@@ -216,6 +216,6 @@ pub fn full_run() -> Run {
     .column("ntcov.test_loss.train_loss", 50, |t| {
         0.3 * (1.0 - rise(t, 70.0, 15.0)) - 0.02 + 0.05 * rise(t, 600.0, 60.0)
     })
-    .column("fourier.key_share", 50, |t| rise(t, 700.0, 100.0));
+    .column("other.key_share", 50, |t| rise(t, 700.0, 100.0));
     run
 }
