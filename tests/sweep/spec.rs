@@ -64,7 +64,7 @@ fn ranges_are_even_and_have_their_ends() {
     let mut columns = vec![Vec::new(); 3];
     for run in &spec.runs {
         columns[0].push(run.config.optimizer.weight_decay.at(0));
-        columns[1].push(run.config.optimizer.beta1);
+        columns[1].push(run.config.optimizer.beta1.at(0));
         columns[2].push(run.config.model.d_mlp as f64);
     }
     for (column, expected) in columns.iter_mut().zip([
@@ -213,7 +213,7 @@ fn mistakes_are_told_with_their_place() {
         ),
         (
             "[axes]\noptimizer.beta1 = [0.5, 1.5]\n",
-            "s.toml:2:25: optimizer.beta1 = 1.5, expected a number of at least 0 and below 1",
+            "s.toml:2:25: optimizer.beta1 = 1.5, expected a number of at least 0 and below 1, or such numbers on a schedule of steps, values and kind",
         ),
         (
             "[axes]\ntask.p = [31, \"x\"]\n",
