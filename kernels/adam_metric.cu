@@ -1,6 +1,6 @@
 // adam_metric — M = 1/(sqrt(v/(1 - beta2^t)) + eps) of every parameter, v its second moment after t updates.
 //
-// in 0 moments [3, P]   in 1 scalars (rates)   out 2 metric [P]   params len P   control: step, which is t
+// in 0 moments [3, P] or more rows   in 1 scalars (rates)   out 2 metric [P]   params len P   control: step, which is t
 //
 // Before the first update there are no moments, and all is NaN.
 

@@ -1,7 +1,8 @@
 // attention — causal attention of the last Tq of T positions: pattern = softmax(q.k / sqrt(d_head)), out = pattern v.
+// With MIXED, out = ((1 - mix) pattern + mix / visible) v for a query that sees so many positions.
 //
-// in 0 q [Tq, N, d]   in 1 kv [T, N, 2d], K then V, heads side by side   out 2 pattern [N, heads, Tq, T], 0 beyond the
-// mask   out 3 out [Tq, N, d]   params n, t, tq, heads, d_head
+// in 0 q [Tq, N, d]   in 1 kv [T, N, 2d], K then V, heads side by side   in 2 scalars (rates), with MIXED
+// out 3 pattern [N, heads, Tq, T], 0 beyond the mask   out 4 out [Tq, N, d]   params n, t, tq, heads, d_head
 // order: dot products and the sum of weights in 32 running sums, added in a tree in f64; outputs by positions ascending;
 // a warp makes one query of one head
 
@@ -24,6 +25,9 @@ __device__ void run(const Args& args, u64 group) {
     real* scores = args.pattern + row * args.t;
     const u64 visible = args.t - args.tq + query + 1;
     const real scale = real(1.0 / sqrt(wide(width)));
+    const wide mix = MIXED ? args.scalars[CONTROL_ATTENTION_MIX] : 0.0;
+    const real keep = real(1.0 - mix);
+    const real even = real(mix / wide(visible));
     // Of the scores, a lane keeps and reads every 32nd.
     wide largest = -infinite();
     for (u64 key = 0; key < visible; key++) {
@@ -52,7 +56,8 @@ __device__ void run(const Args& args, u64 group) {
         real value = real(0);
         for (u64 key = 0; key < visible; key++) {
             const real mine = key % WARP == lane ? scores[key] : real(0);
-            const real weight = __shfl_sync(FULL, mine, u32(key % WARP));
+            const real learnt = __shfl_sync(FULL, mine, u32(key % WARP));
+            const real weight = MIXED ? fma(keep, learnt, even) : learnt;
             if (j < width) {
                 value = fma(weight, values[key * step + j], value);
             }

@@ -7,8 +7,9 @@
 //
 // Due: multiples of a number, log-spaced steps, or denser multiples for a while after a transition; see `plan::control`.
 // A rate that follows a schedule has the value of its last point, or lies on the line to the next. Warm-up comes on top.
-// 1 - beta^t is formed as -expm1(t ln beta). Memorisation: first evaluation with a train accuracy of at least 0.99.
-// Grokking: first at which the median of the test accuracies of the last 50 steps is at least 0.95.
+// 1 - beta^t, beta that of this step, is formed as -expm1(t ln beta). Memorisation: first evaluation with a train
+// accuracy of at least 0.99. Grokking: first at which the median of the test accuracies of the last 50 steps is at
+// least 0.95.
 
 constexpr u32 NEVER = 0xffffffffu;
 
@@ -79,8 +80,8 @@ __device__ void begin(const Args& args) {
     if (t < warmup) {
         args.scalars[CONTROL_LR] *= t / warmup;
     }
-    args.scalars[CONTROL_CORRECTION1] = -expm1(t * args.settings[CONTROL_LN_BETA1]);
-    args.scalars[CONTROL_CORRECTION2] = -expm1(t * args.settings[CONTROL_LN_BETA2]);
+    args.scalars[CONTROL_CORRECTION1] = -expm1(t * log(args.scalars[CONTROL_BETA1]));
+    args.scalars[CONTROL_CORRECTION2] = -expm1(t * log(args.scalars[CONTROL_BETA2]));
 }
 
 __device__ void stop(u32* block, u32 reason) {
