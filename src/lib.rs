@@ -95,6 +95,7 @@
 //! splits and initial weights in every version. The numbers of a run are promised to the bit within one version and
 //! machine, not across versions. The least supported Rust version is 1.92; raising it is a minor change.
 
+pub mod alignment;
 pub mod analysis;
 pub mod backend;
 pub mod bench;

@@ -48,6 +48,8 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// Measure which frequencies and neurons a run has grown, from the weights it kept
     Structure(StructureArgs),
+    /// Measure whether samples that agree with the others keep their gradients, from the weights a run kept
+    Alignment(AlignmentArgs),
     /// Try what is said about ntcov and Price's equation on small networks
     Theory(TheoryArgs),
     /// Measure how fast this machine is: bandwidth, matrix rate, every kernel, whole tasks
@@ -315,6 +317,33 @@ pub(super) struct ExportArgs {
 pub(super) struct ReportArgs {
     /// Run directory, or directory of a sweep
     pub dir: PathBuf,
+}
+
+const ALIGNMENT_EXAMPLES: &str = "\
+Examples:
+  gmatrix alignment runs/quick-0
+  gmatrix train --set train.weights_every=1 --set train.steps=400 --out dense
+  gmatrix alignment dense --lags 1,10,50 --every 10
+
+Writes alignment.parquet, a row for each step t whose weights were kept together with those at
+t + k for some lag k, and report.html with its charts. See docs/columns.md.";
+
+#[derive(Debug, Args)]
+#[command(after_help = ALIGNMENT_EXAMPLES)]
+pub(super) struct AlignmentArgs {
+    /// Run directory
+    pub dir: PathBuf,
+    /// Steps between the two sets of weights, by commas
+    #[arg(long, value_name = "K", value_delimiter = ',', default_values_t = [20, 40, 100], value_parser = clap::value_parser!(u64).range(1..))]
+    pub lags: Vec<u64>,
+    /// Only steps that are multiples of it
+    #[arg(long, value_name = "STEPS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub every: u64,
+    /// Samples of the fixed subset of the training split
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(2..))]
+    pub samples: u32,
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 const STRUCTURE_EXAMPLES: &str = "\

@@ -7,8 +7,9 @@ use std::thread;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::args::{BackendArg, DeviceArgs, ExportArgs, GramArgs, MeasureArgs, SpectrumArg, TrainArgs};
+use super::args::{AlignmentArgs, BackendArg, DeviceArgs, ExportArgs, GramArgs, MeasureArgs, SpectrumArg, TrainArgs};
 use super::output;
+use crate::alignment::{Choice, write_alignment};
 use crate::backend::cpu;
 use crate::backend::profile::{Profile, Profiled, TRACED};
 #[cfg(feature = "wgpu")]
@@ -334,6 +335,18 @@ pub(super) fn structure(dir: &Path, device: DeviceArgs) -> Result<(usize, Vec<us
     let precision = measuring(device);
     let make = |plan: Arc<Plan>| executor(&plan, device, precision).map(|(executor, _)| executor);
     structure::write_structure(dir, &make)
+}
+
+/// Measures alignment and persistence along a run; says at how many steps.
+pub(super) fn alignment(args: &AlignmentArgs) -> Result<usize> {
+    let precision = measuring(args.device);
+    let make = |plan: Arc<Plan>| executor(&plan, args.device, precision).map(|(executor, _)| executor);
+    let choice = Choice {
+        lags: args.lags.clone(),
+        every: args.every,
+        samples: args.samples as usize,
+    };
+    write_alignment(&args.dir, &make, &choice)
 }
 
 /// Writes the report of a run directory or of a sweep's, and says where.

@@ -1,5 +1,6 @@
 //! The `gmatrix` program: flags are parsed in `args`, every command has a file, `engine` connects them to the library.
 
+mod alignment;
 mod args;
 mod bench;
 mod completions;
@@ -56,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Gram(args) => gram::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Alignment(args) => alignment::run(&args),
         Command::Structure(args) => structure::run(&args),
         Command::Theory(args) => theory::run(&args),
         Command::Bench(args) => bench::run(&args),

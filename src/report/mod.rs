@@ -22,6 +22,7 @@ mod words;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::alignment::read_alignment;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::record::{RunInfo, read_metrics, read_run_info};
@@ -45,8 +46,8 @@ pub fn write_report(dir: &Path) -> Result<PathBuf> {
         return Err(Error::io(dir, "no such directory; expected a run directory"));
     }
     let mut table = read_metrics(dir)?;
-    if let Some(structure) = read_structure(dir)? {
-        table.join(&structure);
+    for more in [read_structure(dir)?, read_alignment(dir)?].into_iter().flatten() {
+        table.join(&more);
     }
     let config_path = dir.join("config.toml");
     let config = Config::from_file(&config_path)?;

@@ -1,5 +1,6 @@
 //! What a network has grown: against PyTorch, a closed-form solution, and identities.
 
+mod alignment;
 mod closed_form;
 mod oracle;
 mod weights;

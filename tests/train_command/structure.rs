@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use gmatrix::alignment::read_alignment;
 use gmatrix::structure::{FILE, read_structure};
 
 use super::stopped::assert_same_data;
@@ -91,4 +92,30 @@ fn what_has_no_frequencies_is_refused() {
     }
     let output = command(dir.path(), &["structure", "nowhere"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+}
+
+#[test]
+fn alignment_along_a_run() {
+    let dir = tempfile::tempdir().unwrap();
+    expect(&train(dir.path(), "run", &[&TINY, &KEPT], &[]).output().unwrap(), 0);
+    let output = command(dir.path(), &["alignment", "run", "--lags", "15,20", "--samples", "12"])
+        .output()
+        .unwrap();
+    expect(&output, 0);
+    assert_eq!(text(&output.stdout), "run: alignment at 6 steps\n");
+    let table = read_alignment(&dir.path().join("run")).unwrap().unwrap();
+    assert_eq!(table.steps, [0, 15, 20, 30, 40, 45]);
+    let persistence = &table.columns["alignment.persistence.15"];
+    assert!(persistence[0].is_finite() && persistence[2].is_nan(), "{persistence:?}");
+    let report = fs::read_to_string(dir.path().join("run/report.html")).unwrap();
+    assert!(report.contains("id=\"chart-alignment\""));
+    let output = command(dir.path(), &["alignment", "run", "--lags", "7"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("train.weights_every is 15"),
+        "{}",
+        text(&output.stderr)
+    );
 }

@@ -1,5 +1,6 @@
 //! Which charts a report has: one module per section.
 
+mod alignment;
 mod geometry;
 mod learning;
 mod noise;
@@ -50,6 +51,13 @@ pub fn draw(recorded: &Recorded, config: &Config) -> Vec<Section> {
             id: "structure",
             title: "What has grown: frequencies and neurons",
             charts: structure::charts(recorded),
+        });
+    }
+    if recorded.suffixes("alignment.".to_owned()).next().is_some() {
+        sections.push(Section {
+            id: "alignment",
+            title: "Do aligned gradients persist",
+            charts: alignment::charts(recorded),
         });
     }
     sections

@@ -1,5 +1,9 @@
 //! All statistics of given weights on given data, without training: the samples are both batch and Gram subset.
 
+mod gradients;
+
+pub use gradients::{gradient_sum_on, per_sample_gradients, per_sample_gradients_on};
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -222,69 +226,6 @@ pub fn measure_on(
         mean_gradient,
         choices: plan.choices.clone(),
     })
-}
-
-/// The gradient of every sample's loss `[P]`, in the order of the network's layout, sample by sample.
-///
-/// Each is had from a pass over its sample alone, so none depends on the structured form of the Gram matrix.
-///
-/// # Errors
-/// As [`measure`], or what `visit` returns.
-pub fn per_sample_gradients(
-    shape: &ModelShape,
-    weights: &[f64],
-    examples: &Examples,
-    request: &Request,
-    visit: impl FnMut(usize, &[f64]) -> Result<()>,
-) -> Result<()> {
-    per_sample_gradients_on(
-        &|plan| cpu_executor(plan, request.precision),
-        shape,
-        weights,
-        examples,
-        request,
-        visit,
-    )
-}
-
-/// The same on any backend.
-///
-/// # Errors
-/// As [`per_sample_gradients`], or a device error.
-pub fn per_sample_gradients_on(
-    make: Make,
-    shape: &ModelShape,
-    weights: &[f64],
-    examples: &Examples,
-    request: &Request,
-    mut visit: impl FnMut(usize, &[f64]) -> Result<()>,
-) -> Result<()> {
-    let mut builder = PlanBuilder::new();
-    let given = Given::new(&mut builder, shape);
-    let net = &given.net;
-    let mut samples = Samples::default();
-    let batch = samples.batch(&mut builder, shape, Source::Train, 0..1);
-    let gradient = builder.buffer(Arena::Gradients, "gradient", &[net.layout.len]);
-    builder.segment(Segment::Step);
-    let forward = net.forward(&mut builder, batch);
-    let loss = builder.buffer(Arena::Scratch, "loss", &[1]);
-    let cotangent = Cotangent::new(&mut builder, 1, shape.classes());
-    losses(&mut builder, request.loss, &forward, loss, Some(cotangent));
-    let sites = net.backward(&mut builder, &forward, cotangent.logits);
-    net.gradient(&mut builder, &sites, cotangent.exponent, gradient, 1, false);
-    let plan = Arc::new(builder.finish()?);
-    let mut executor = make(plan)?;
-    given.upload(executor.as_mut(), weights)?;
-    for sample in 0..examples.n {
-        let one = examples.select(&[sample as u32]);
-        for fill in &samples.fills {
-            let (buffer, values) = fill.values(&one)?;
-            executor.upload(0, buffer, &values)?;
-        }
-        executor.submit(&[Segment::Step])?;
-        visit(sample, &numbers(executor.as_mut(), gradient)?)?;
-    }
-    Ok(())
 }
 
 fn check_properties(request: &Request, examples: &Examples, classes: usize) -> Result<()> {
