@@ -111,13 +111,13 @@ fn spans(layout: &Layout) -> Vec<u32> {
 pub fn settings(run: &Config) -> Vec<f64> {
     let config = &run.optimizer;
     let mut settings = vec![0.0; control::SETTINGS];
-    settings[control::FILTER_ALPHA] = config.filter_alpha;
     for (place, number) in [
         (control::LR, &config.lr),
         (control::BETA1, &config.beta1),
         (control::BETA2, &config.beta2),
         (control::EPS, &config.eps),
         (control::CLIP, &config.clip),
+        (control::FILTER_ALPHA, &config.filter_alpha),
         (control::FILTER_LAMBDA, &config.filter_lambda),
         (control::L1, &config.l1),
         (control::NOISE, &config.noise),

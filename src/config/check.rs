@@ -208,14 +208,13 @@ fn optimizer(config: &Config) -> Checked {
         require(not_negative(decay), "optimizer.weight_decay_groups", text)?;
     }
     let share = |x: f64| (0.0..1.0).contains(&x);
-    for (key, beta) in [
+    for (key, decay) in [
         ("optimizer.beta1", &optimizer.beta1),
         ("optimizer.beta2", &optimizer.beta2),
+        ("optimizer.filter_alpha", &optimizer.filter_alpha),
     ] {
-        require(beta.is_valid(share), key, beta)?;
+        require(decay.is_valid(share), key, decay)?;
     }
-    let alpha = optimizer.filter_alpha;
-    require(share(alpha), "optimizer.filter_alpha", alpha)?;
     let window = optimizer.filter_window;
     require(window > 0, "optimizer.filter_window", window)?;
     let eps = &optimizer.eps;

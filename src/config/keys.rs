@@ -75,7 +75,7 @@ pub(super) const KEYS: &[Key] = &[
     key("optimizer.batch", r#""full" or a whole number of at least 1"#, "samples of a step"),
     key("optimizer.clip", SCHEDULED, "largest 2-norm of the gradient that the optimiser takes; 0 for any"),
     key("optimizer.filter", r#""none", "grokfast_ema" or "grokfast_ma""#, "adds an average of earlier gradients to the gradient (Grokfast)"),
-    key("optimizer.filter_alpha", "a number of at least 0 and below 1", "decay of the average of `grokfast_ema`"),
+    key("optimizer.filter_alpha", SHARE, "decay of the average of `grokfast_ema`"),
     key("optimizer.filter_lambda", SCHEDULED, "weight of the filter's average"),
     key("optimizer.filter_window", COUNT, "gradients in the average of `grokfast_ma`, which keeps them all"),
     key("optimizer.perpendicular", r#""none", "tensor" or "global""#, "takes out the gradient's part along the weights, by tensor or over all, and keeps its norm (perpGrad)"),

@@ -316,7 +316,7 @@ pub struct OptimizerConfig {
     /// Filter of the gradient over steps.
     pub filter: GradientFilter,
     /// Decay of `grokfast_ema`'s average.
-    pub filter_alpha: f64,
+    pub filter_alpha: Scheduled,
     /// Weight with which the filter's average is added to the gradient.
     pub filter_lambda: Scheduled,
     /// Gradients in the average of `grokfast_ma`.

@@ -148,7 +148,7 @@ impl Default for OptimizerConfig {
             batch: Batch::Full,
             clip: 0.0.into(),
             filter: GradientFilter::None,
-            filter_alpha: 0.98,
+            filter_alpha: 0.98.into(),
             filter_lambda: 2.0.into(),
             filter_window: 100,
             perpendicular: Regions::None,

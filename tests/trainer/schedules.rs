@@ -1,7 +1,7 @@
 //! Hyper-parameters and measurements on schedules, as the device follows them.
 
 use gmatrix::backend::{Precision, Values};
-use gmatrix::config::{Config, OptimizerKind};
+use gmatrix::config::{Config, GradientFilter, OptimizerKind};
 use gmatrix::model::TensorGroup;
 use gmatrix::optimizer::settings;
 use gmatrix::plan::control;
@@ -44,7 +44,7 @@ fn the_learning_rate_follows_its_schedule() {
 /// Switched at a step, a hyper-parameter does what it does in a run that is handed over at that step.
 #[test]
 fn a_switch_is_a_handover() {
-    let turn: [fn(&mut Config, [f64; 2]); 6] = [
+    let turn: [fn(&mut Config, [f64; 2]); 7] = [
         |config, [before, after]| {
             config.optimizer.weight_decay = schedule(&[(0, before), (8, after)], Interpolation::Step);
         },
@@ -62,6 +62,10 @@ fn a_switch_is_a_handover() {
         },
         |config, [before, after]| {
             config.optimizer.eps = schedule(&[(0, before), (8, after)], Interpolation::Step);
+        },
+        |config, [before, after]| {
+            config.optimizer.filter = GradientFilter::GrokfastEma;
+            config.optimizer.filter_alpha = schedule(&[(0, before), (8, after)], Interpolation::Step);
         },
     ];
     for (which, turn) in turn.into_iter().enumerate() {
@@ -149,6 +153,7 @@ fn all_schedules_fit_into_the_settings() {
         &mut config.optimizer.beta2,
         &mut config.optimizer.eps,
         &mut config.optimizer.clip,
+        &mut config.optimizer.filter_alpha,
         &mut config.optimizer.filter_lambda,
         &mut config.optimizer.l1,
         &mut config.optimizer.noise,
@@ -166,5 +171,5 @@ fn all_schedules_fit_into_the_settings() {
         at += control::POINTS_HEAD + 2 * settings[at + control::POINTS_COUNT] as usize;
         schedules += 1;
     }
-    assert_eq!(schedules, 11 + TensorGroup::ALL.len().div_ceil(2));
+    assert_eq!(schedules, 12 + TensorGroup::ALL.len().div_ceil(2));
 }

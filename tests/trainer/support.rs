@@ -122,7 +122,7 @@ pub fn shaped() -> Config {
     config.optimizer.weight_decay = schedule(&[(6, 0.0), (12, 0.3)], Interpolation::Step);
     config.optimizer.clip = schedule(&[(0, 0.5), (20, 0.0)], Interpolation::Step);
     config.optimizer.filter = GradientFilter::GrokfastEma;
-    config.optimizer.filter_alpha = 0.7;
+    config.optimizer.filter_alpha = 0.7.into();
     config.optimizer.filter_lambda = schedule(&[(0, 0.5), (15, 2.0)], Interpolation::Linear);
     config.optimizer.perpendicular = Regions::Tensor;
     config.optimizer.l1 = schedule(&[(0, 0.0), (11, 0.01)], Interpolation::Step);
