@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 #[cfg(feature = "wgpu")]
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use gmatrix::Result;
 use gmatrix::backend::cpu::{self, CpuExecutor};
@@ -95,7 +95,10 @@ fn double(_: Kernel) -> f64 {
 pub const WGPU: Backend = Backend {
     name: "wgpu",
     precision: Precision::F32,
-    capabilities: || wgpu::probe().map(|_| wgpu::capabilities()),
+    capabilities: || {
+        quieten_device_selection();
+        wgpu::probe().map(|_| wgpu::capabilities())
+    },
     make: on_wgpu,
     wide_epsilon: pairs,
     absent: |kernel| reason(wgpu::ABSENT, kernel),
@@ -105,8 +108,23 @@ pub const WGPU: Backend = Backend {
 #[cfg(feature = "wgpu")]
 fn on_wgpu(plan: Arc<Plan>, runs: usize) -> Result<Box<dyn Executor>> {
     static KEPT: OnceLock<Result<WgpuExecutor>> = OnceLock::new();
+    quieten_device_selection();
     let _ = KEPT.get_or_init(|| WgpuExecutor::new(Arc::new(PlanBuilder::new().finish()?), 1));
     Ok(Box::new(WgpuExecutor::new(plan, runs)?))
+}
+
+/// Mesa's device-select layer asks the Wayland display which GPU is its own; where no session runs, libwayland prints
+/// that as an error.
+#[cfg(feature = "wgpu")]
+fn quieten_device_selection() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+            // SAFETY: every test passes here before it asks for an adapter, and what else reads the environment does so
+            // through the standard library, which locks it.
+            unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+        }
+    });
 }
 
 /// Pairs of f32 keep 44 bits and more.
