@@ -5,6 +5,7 @@
 //
 // Each permutation is a keyed Feistel network over the next power of two (at least 2^FEISTEL_MIN_BITS) that walks until
 // it is within n.
+// import random
 
 __device__ u32 mix(u32 x) {
     x ^= x >> 16;

@@ -4,6 +4,7 @@
 //
 // The draw of element k is word k mod 4 of Philox block [k / 4, layer, step, purpose] under the run's seed: forward and
 // backward pass find the same. It is dropped if the word is below share 2^32.
+// import random
 
 __device__ void run(const Args& args, u64 group) {
     const u64 first = 4 * (group * THREADS + threadIdx.x);

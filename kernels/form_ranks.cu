@@ -5,6 +5,7 @@
 //
 // As `rank_statistics`. CENTRED: unit vectors less their mean, with the population form and the null that go with it;
 // null where centring costs more digits than K has to spare.
+// import ranks
 
 __device__ void run(const Args& args, u64 group) {
     __shared__ wide warps[THREADS / WARP];

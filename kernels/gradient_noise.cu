@@ -2,6 +2,7 @@
 // units of sqrt(mean_square / len).
 //
 // inout 0 x [len]   in 1 scalars (rates, mean square)   params len   control: seed, step   a thread makes two elements
+// import random
 
 __device__ void run(const Args& args, u64 group) {
     const u64 pair = group * THREADS + threadIdx.x;

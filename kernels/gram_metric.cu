@@ -5,6 +5,7 @@
 // parameter of the weight and of the bias   in 5 metric [P]   out 6 gram [N, N]   params n, sites
 // order: sites, then entries of the gradient, ascending, those of an embedding by pairs of positions (t, s); a block makes
 // a tile of 64 x 64
+// import sites
 
 /// An entry of a sample's gradient: of a weight row by row, its bias as a last row; of tables of positions, and of
 /// gradients that are there, the cotangents themselves.

@@ -5,6 +5,7 @@
 // then sums of its rows and of its columns, on the common scale of `gram_forms`   params n, sites
 // order: as `gram_tile` for the quarters of a tile of 128 x 128, rows of quarters ascending; a thread adds its 4 x 4
 // elements, rows are added over 16 threads in a tree, columns ascending; pairs i < j only, each once
+// import sites
 
 constexpr u32 ACROSS = SIDE / PART;
 

@@ -3,6 +3,7 @@
 //
 // in 0 activations   in 1 cotangents   in 2 ids [T, N]   in 3 sites [sites, 12]   out 4 gram [N, N]   params n, sites
 // order: sites, then positions (t, s), then columns, ascending; a block makes a tile of 64 x 64
+// import sites
 
 __device__ void run(const Args& args, u64 group) {
     __shared__ real left_tile[DEPTH * SIDE];

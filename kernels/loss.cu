@@ -9,6 +9,7 @@
 // the cotangent is F q_j and -F Q, F = exp(m2 - m)/S. It is never formed as p_y - 1, and F's exponent goes into the
 // sample's scale, so that it neither cancels nor underflows at any loss. StableMax: log1p(Q/s_y), Q the sum of s_j over
 // j != y, and the label's share of the cotangent is formed from Q too.
+// import scaled
 
 /// A cotangent below the smallest f64 is zero in every precision, as it is for who computes it in f64 without scales.
 constexpr i32 SMALLEST_POWER = -1074;

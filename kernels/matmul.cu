@@ -2,6 +2,7 @@
 //
 // in 0 a   in 1 b   in 2 bias (BIAS)   in 3 residual (RESIDUAL)   out out, read with ACCUMULATE   params m, k, n
 // order: k ascending in each element, then what is added; a block makes a tile of 64 x 64
+// import tile
 
 __device__ void run(const Args& args, u64 group) {
     __shared__ real left_tile[DEPTH * SIDE];

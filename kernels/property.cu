@@ -6,6 +6,7 @@
 //
 // The probability's cotangent is p_c (1 - p_c) at c and -p_c p_j elsewhere, formed from the competitors of c as in
 // `loss`, so that it survives p near 0 and near 1.
+// import scaled
 
 __device__ void run(const Args& args, u64 group) {
     const u64 lane = threadIdx.x % WARP;

@@ -6,6 +6,7 @@
 // Ranks as in SCIENCE of the docs: erank (Roy & Vetterli 2007) on singular values and on eigenvalues, participation
 // ratio with its population form, stable rank; eigenvalues below 4 N eps lambda_max are dropped, eps that in which K
 // was formed. Centred statistics are null where centring costs more digits than K has to spare.
+// import ranks
 
 __device__ void run(const Args& args, u64 form) {
     __shared__ wide warps[THREADS / WARP];

@@ -4,6 +4,7 @@
 // in 0 logits [N, V]   in 1 rows [N]   in 2 coefficients [S, V]   out 3 value [N]   out 4 cotangent [N, V]
 // out 5 exponent [N]   params n, classes V
 // order: 32 running sums over classes, added in a tree, in f64; a warp takes one sample
+// import scaled
 
 __device__ void run(const Args& args, u64 group) {
     const u64 lane = threadIdx.x % WARP;

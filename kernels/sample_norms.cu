@@ -3,6 +3,7 @@
 // in 0 activations   in 1 cotangents   in 2 ids [T, N]   in 3 sites [sites, 12]   out 4 norm [N]   params n, sites
 // order: sites, then positions (t, s) with t <= s, ascending; dot products in 64 running sums, added in f64; a block takes
 // one sample
+// import sites
 
 /// Dot product of two rows, over all threads.
 __device__ wide dot(wide* warps, const real* x, const real* y, u64 width) {

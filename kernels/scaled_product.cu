@@ -6,6 +6,7 @@
 //
 // Terms are added relative to the largest that any of them can be, so that none overflows, and only what is lost beside
 // another underflows. Rows of x that are zero have no scale of their own and are left out.
+// import scaled
 
 /// Whether a row of x has any number but 0.
 __device__ bool is_alive(const real* row, u64 len) {

@@ -1,4 +1,5 @@
 // sites — entries of a site table, where a site's rows lie, and what it adds to a tile of the Gram matrix.
+// import tile
 
 enum : u32 {
     LINEAR = 0,

@@ -10,6 +10,8 @@
 // for a bias; a unit vector for tables of tokens and positions; 1 for gradients that are there.
 // Signs: bit `row` of word `step * width + place` of stream (seed, Sketch), sub-stream 4 site + 2 sketch + (0 for L, 1
 // for R), in which `place` counts the entries of b or a.
+// import random
+// import sites
 
 constexpr u32 AREA = SKETCH_SIDE * SKETCH_SIDE;
 

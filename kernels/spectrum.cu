@@ -2,6 +2,7 @@
 //
 // inout 0 forms [matrices, N, N], used up   out 1 eigenvalues [matrices, N]   params matrices, n
 // order: as `eigenvalues.cuh`, in f64; a block takes one matrix
+// import eigenvalues
 
 __device__ void run(const Args& args, u64 number) {
     __shared__ wide warps[THREADS / WARP];

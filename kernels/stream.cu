@@ -12,6 +12,8 @@
 // the jackknife over sixteen batches of neighbouring steps.
 // What of a step is summed: 1, mean of K_ii K_jj, mean of K_ij^2, mean of K_ij, noise, the same mean of K_ij in the
 // gradients' own units, effective rank of the sketch; the last place is free.
+// import tile
+// import eigenvalues
 
 /// Numbers of one sketch of one sample.
 constexpr u32 AREA = SKETCH_SIDE * SKETCH_SIDE;

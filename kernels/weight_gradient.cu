@@ -4,6 +4,7 @@
 // in 0 a [rows, d_in]   in 1 b [rows, d_out]   in 2 exponent [N]   inout 3 weight   inout 4 bias (BIAS)
 // params rows, n, d_in, d_out, divisor   order: rows ascending within panels of 512, panels ascending; a block makes a
 // tile of 64 x 64
+// import tile
 
 constexpr u64 PANEL = 512;
 

@@ -151,10 +151,11 @@ fn jobs() -> Vec<Job> {
     jobs
 }
 
-/// The number before these words in the compiler's log.
+/// The largest number before these words in the compiler's log, which has a line for every function that is not inlined.
 fn number_before(log: &str, words: &str) -> Option<u64> {
-    let before = &log[..log.find(words)?];
-    before.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    let places = log.match_indices(words).map(|(at, _)| &log[..at]);
+    let numbers = places.filter_map(|before| before.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+    numbers.max()
 }
 
 /// Compiles one kernel; a line of the table, or what is wrong.

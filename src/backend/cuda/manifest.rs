@@ -26,16 +26,17 @@ macro_rules! sources {
     };
 }
 
-/// What all kernels share, in this order.
-pub(super) static SHARED: [&str; 7] = [
-    include_str!("../../../kernels/common.cuh"),
-    include_str!("../../../kernels/random.cuh"),
-    include_str!("../../../kernels/scaled.cuh"),
-    include_str!("../../../kernels/tile.cuh"),
-    include_str!("../../../kernels/sites.cuh"),
-    include_str!("../../../kernels/eigenvalues.cuh"),
-    include_str!("../../../kernels/ranks.cuh"),
-];
+macro_rules! shared {
+    ($($name:literal)*) => {
+        /// What kernels share, each behind what it needs of the others: `common` for all of them, the others for those that
+        /// ask for them by a line `// import <name>`.
+        pub(super) static SHARED: &[(&str, &str)] = &[
+            $(($name, include_str!(concat!("../../../kernels/", $name, ".cuh")))),*
+        ];
+    };
+}
+
+shared! { "common" "random" "scaled" "tile" "sites" "eigenvalues" "ranks" }
 
 /// Samples, rows or columns along one side of a tile of `kernels/tile.cuh`.
 const SIDE: u32 = 64;
@@ -163,6 +164,17 @@ mod tests {
             let head = format!("// {} — ", source.kernel.name());
             assert!(source.body.starts_with(&head), "expected a header: {head}");
             assert!(source.threads.is_multiple_of(32) && (32..=1024).contains(&source.threads));
+        }
+    }
+
+    #[test]
+    fn cuda_files_ask_for_shared_files_that_stand_before_them() {
+        let names: Vec<&str> = SHARED.iter().map(|(name, _)| *name).collect();
+        let bodies = SOURCES.iter().map(|source| (SHARED.len(), source.body));
+        for (place, text) in bodies.chain(SHARED.iter().map(|(_, text)| *text).enumerate()) {
+            for import in text.lines().filter_map(|line| line.strip_prefix("// import ")) {
+                assert!(names[..place].contains(&import), "{import} is asked for");
+            }
         }
     }
 

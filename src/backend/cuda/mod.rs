@@ -22,4 +22,4 @@ mod source;
 pub use cache::{ImageCache, ImageKey};
 pub use launch::{arguments, grid};
 pub use manifest::{ABSENT, capabilities, kernels};
-pub use source::{preamble, source, specialisation};
+pub use source::{common, preamble, source, specialisation};

@@ -9,23 +9,48 @@ use crate::plan::{Access, Binding, Contract, Element, Kernel};
 /// Value of `due` where a launch takes part in every step.
 pub(super) const ALWAYS: u32 = u32::MAX;
 
-/// What stands before every kernel: places that host and device must agree on, and the shared files.
-pub fn preamble() -> String {
+/// What stands before a kernel: places that host and device must agree on, and the shared files that it asks for. None if
+/// it is not in the manifest.
+pub fn preamble(kernel: Kernel) -> Option<String> {
+    let mut asked: Vec<&str> = imports(manifest::find(kernel)?.body).collect();
+    // What is asked for stands before what asks for it.
+    for (name, text) in SHARED.iter().rev() {
+        if asked.contains(name) {
+            asked.extend(imports(text));
+        }
+    }
+    Some(assemble(|name| asked.contains(&name)))
+}
+
+/// The same for a kernel that asks for no shared file.
+pub fn common() -> String {
+    assemble(|_| false)
+}
+
+fn assemble(asked: impl Fn(&str) -> bool) -> String {
     let mut text = String::from("enum : unsigned {\n");
     for (name, value) in places::all() {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "    {name} = {value},");
     }
     text.push_str("};\n");
-    SHARED.iter().for_each(|shared| text.push_str(shared));
+    for (name, shared) in SHARED {
+        if *name == "common" || asked(name) {
+            text.push_str(shared);
+        }
+    }
     text
+}
+
+fn imports(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.strip_prefix("// import "))
 }
 
 /// Complete CUDA C++ of one kernel; none if it is not in the manifest. In a namespace, where its constants may have names
 /// that places have too.
 pub fn source(kernel: Kernel, spec: &[u32], precision: Precision) -> Option<String> {
     let own = specialisation(kernel, spec, precision)?;
-    Some(format!("{}namespace kernel {{\n{own}}}\n", preamble()))
+    Some(format!("{}namespace kernel {{\n{own}}}\n", preamble(kernel)?))
 }
 
 /// The text behind the preamble, so written that several specialisations may stand in namespaces of one file: constants,

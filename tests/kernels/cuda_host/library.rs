@@ -178,12 +178,13 @@ fn kernel_text(kernel: Kernel) -> String {
             parts.push(cuda::specialisation(kernel, &spec, *precision).expect("a kernel of the manifest"));
         }
     }
-    file(kernel.name(), &parts)
+    let preamble = cuda::preamble(kernel).expect("a kernel of the manifest");
+    file(kernel.name(), &preamble, &parts)
 }
 
-/// Specialisations of a kernel in one file, with the table that the runtime looks them up in.
-pub fn file(name: &str, parts: &[String]) -> String {
-    let mut text = format!("#include \"host.hpp\"\n{}", cuda::preamble());
+/// Specialisations of a kernel in one file, behind its preamble, with the table that the runtime looks them up in.
+pub fn file(name: &str, preamble: &str, parts: &[String]) -> String {
+    let mut text = format!("#include \"host.hpp\"\n{preamble}");
     let mut table = String::new();
     for (place, part) in parts.iter().enumerate() {
         // Writing to a String cannot fail.

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use gmatrix::backend::cuda;
+
 use super::library::{Library, compile, compiler, file};
 
 const THREADS: usize = 64;
@@ -23,7 +25,7 @@ fn kernel(name: &str, body: &str) -> Option<Arc<Library>> {
          ENTRY void __launch_bounds__(THREADS) {name}(const Launch launch) {{\n\
          const u32 lane = threadIdx.x;\nwide* out = launch.out;\n{body}\n}}\n"
     );
-    Some(compile(name, &file(name, &[part])).expect("a kernel that compiles"))
+    Some(compile(name, &file(name, &cuda::common(), &[part])).expect("a kernel that compiles"))
 }
 
 /// What it leaves in `out` when threads run in this order.

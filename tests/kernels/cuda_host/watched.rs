@@ -57,8 +57,8 @@ fn watched(test: &str) -> Option<(bool, String)> {
         .env(WATCH, "1")
         .output()
         .expect("a process");
-    let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    Some((output.status.success(), text.concat()))
+    let [out, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    Some((output.status.success(), format!("{}\n{out}{errors}", output.status)))
 }
 
 #[test]
@@ -109,7 +109,8 @@ fn shared_arrays() {
                 ENTRY void __launch_bounds__(THREADS) beyond(const Launch launch) {\n\
                 __shared__ wide shared[THREADS];\nshared[threadIdx.x] = 1;\n__syncthreads();\n\
                 launch.out[threadIdx.x] = shared[threadIdx.x + launch.place];\n}\n";
-    let library = library::compile("beyond", &file("beyond", &[part.to_owned()])).expect("a kernel that compiles");
+    let library = library::compile("beyond", &file("beyond", &cuda::common(), &[part.to_owned()]))
+        .expect("a kernel that compiles");
     let mut out = [0.0; 32];
     let arguments = [out.as_mut_ptr() as u64, 1].map(u64::to_ne_bytes).concat();
     // SAFETY: `out` has a number for each thread; what is beyond the array ends the process before it does harm.
