@@ -7,6 +7,8 @@
 #define ENTRY extern "C" __global__
 // Small loops over registers, which must not become arrays in memory.
 #define UNROLL _Pragma("unroll")
+// Large functions that are called from several places, and not often.
+#define NOINLINE static __noinline__
 #endif
 
 typedef unsigned int u32;

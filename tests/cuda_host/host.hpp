@@ -10,6 +10,7 @@
 
 #define ENTRY static
 #define UNROLL
+#define NOINLINE static __attribute__((noinline))
 #define __device__
 #define __shared__ static __attribute__((section("gmatrix_shared")))
 #define __launch_bounds__(threads)
@@ -26,6 +27,7 @@ using std::expm1;
 using std::fabs;
 using std::fma;
 using std::frexp;
+using std::hypot;
 using std::ldexp;
 using std::log;
 using std::log1p;
