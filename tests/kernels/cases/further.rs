@@ -267,6 +267,18 @@ pub fn lanczos() -> Vec<Case> {
             Lanczos,
         )
         .looser(256.0, "eigenvalues of a projection, and logarithms of their shares")
+        .beside(
+            "block",
+            Arena::Control,
+            control::WORDS,
+            Box::new(|rng: &mut Rng| {
+                let mut block = vec![0; control::WORDS];
+                block[control::ACTIVE] = 1;
+                block[control::SEED_LOW] = rng.below(u32::MAX);
+                block[control::due(Segment::Step)] = 1;
+                Values::Words(block)
+            }),
+        )
     };
     vec![
         case(1, 2, 1.0),
