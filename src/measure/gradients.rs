@@ -18,7 +18,7 @@ use crate::task::Examples;
 /// Each is had from a pass over its sample alone, so none depends on the structured form of the Gram matrix.
 ///
 /// # Errors
-/// As [`measure`], or what `visit` returns.
+/// As [`super::measure()`], or what `visit` returns.
 pub fn per_sample_gradients(
     shape: &ModelShape,
     weights: &[f64],
