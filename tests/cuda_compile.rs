@@ -20,8 +20,8 @@ const OTHERS: [u32; 4] = [75, 80, 100, 120];
 
 /// Shared memory that a block may have without being asked for at run time.
 const SHARED_BYTES: u64 = 48 * 1024;
-/// Bytes that a thread may spill: compilers keep a register or two in memory around the divisions and roots they call.
-const SPILLED_BYTES: u64 = 32;
+/// Bytes that a thread may spill: compilers keep some registers in memory around the divisions and roots they call.
+const SPILLED_BYTES: u64 = 64;
 /// Registers of a multiprocessor: a block must find room.
 const REGISTERS: u64 = 64 * 1024;
 
