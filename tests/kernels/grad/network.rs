@@ -165,13 +165,16 @@ impl Setup {
     }
 }
 
-/// Compares everything that a network's sites give with differences of its losses.
+/// Compares everything that a network's sites give with differences of its losses. The differences are the CPU's: others
+/// would pay for them with thousands of passes, and that their losses are the CPU's is for conformance to say.
 fn agree(what: &str, shape: &ModelShape, kind: LossKind, step: f64) {
+    let mut differences = None;
     for backend in backends_with(Kernel::ALL, Some(Precision::F64)) {
         let n = 7;
         let mut setup = Setup::new(&backend, shape, kind, n);
         let found = setup.found();
-        let g = setup.differences(step);
+        assert!(differences.is_some() || backend.name == "cpu", "the CPU comes first");
+        let g = differences.get_or_insert_with(|| setup.differences(step));
         let top = |values: &[f64]| values.iter().fold(0.0, |top: f64, x| top.max(x.abs()));
         let close = |name: &str, found: &[f64], expected: &[f64]| {
             let bound = 1e-7 * top(expected);
@@ -196,29 +199,30 @@ fn agree(what: &str, shape: &ModelShape, kind: LossKind, step: f64) {
         close("gram", &found.gram, &gram);
         let diagonal: Vec<f64> = (0..n).map(|i| gram[i * n + i]).collect();
         close("norms", &found.norms, &diagonal);
-        same_statistics(what, &found.rows);
+        // Below 16 N parameters a GPU has no nulls.
+        let has_nulls = backend.name == "cpu" || setup.theta.len() >= 16 * n;
+        same_statistics(what, &found.rows, has_nulls);
     }
 }
 
 /// Streamed tiles give the columns that the stored matrix gives, where no spectrum is needed.
-fn same_statistics(what: &str, [stored, streamed]: &[Vec<f64>; 2]) {
+fn same_statistics(what: &str, [stored, streamed]: &[Vec<f64>; 2], has_nulls: bool) {
     let mut compared = 0;
     for column in columns::N..columns::PROPERTIES {
         let (a, b) = (stored[column], streamed[column]);
         let spectral = column >= columns::RAW && [0, 1, 4, 5, 6].contains(&((column - columns::RAW) % columns::FORM));
+        let name = columns::FIXED[column].0;
+        let is_null = name.contains(".null_");
         if spectral {
-            assert!(
-                b.is_nan() && !a.is_nan(),
-                "{what}: {} without a spectrum",
-                columns::FIXED[column].0
-            );
+            let is_there = !a.is_nan() || (is_null && !has_nulls);
+            assert!(b.is_nan() && is_there, "{what}: {name} without a spectrum");
             continue;
         }
-        assert!(
-            (a - b).abs() <= 1e-9 * a.abs().max(1.0),
-            "{what}: {} {a} {b}",
-            columns::FIXED[column].0
-        );
+        if is_null && !has_nulls {
+            assert!(a.is_nan() && b.is_nan(), "{what}: {name} {a} {b}");
+        } else {
+            assert!((a - b).abs() <= 1e-9 * a.abs().max(1.0), "{what}: {name} {a} {b}");
+        }
         compared += 1;
     }
     assert_eq!(compared, 6 + 3 * 4);
