@@ -1,6 +1,6 @@
 //! Alignment and persistence along a run, from the weights it kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Covariance, Pairing, compare, covariance};
@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::ModelShape;
 use crate::model::weights::{Overrides, read_weights};
-use crate::record::{MetricsRow, MetricsTable, kept_weights, read_rows, write_rows};
+use crate::record::{MetricsTable, kept_weights, read_rows, write_named_rows};
 use crate::task::{Task, gram_subset};
 
 /// Name of the file in a run directory: `step`, `run` and the columns `alignment.*`.
@@ -71,20 +71,7 @@ pub fn write_alignment(dir: &Path, make: Make, choice: &Choice) -> Result<usize>
             ),
         ));
     }
-    let names: BTreeSet<String> = rows.iter().flat_map(|(_, columns)| columns.keys().cloned()).collect();
-    let names: Vec<String> = names.into_iter().collect();
-    let rows: Vec<MetricsRow> = rows
-        .iter()
-        .map(|(step, columns)| MetricsRow {
-            run: 0,
-            step: *step,
-            values: names
-                .iter()
-                .map(|name| columns.get(name).copied().unwrap_or(f64::NAN))
-                .collect(),
-        })
-        .collect();
-    write_rows(&dir.join(FILE), &names, &rows)?;
+    write_named_rows(&dir.join(FILE), &rows)?;
     Ok(rows.len())
 }
 

@@ -4,7 +4,7 @@
 //! holds the parts, and every reader ignores parts up to there: between the instant at which a new join is renamed
 //! into place and the instant at which its parts are gone, no row counts twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::listing;
@@ -120,16 +120,34 @@ pub fn read_metrics(dir: &Path) -> Result<MetricsTable> {
 }
 
 /// Writes rows as one file, which appears whole or not at all.
-///
-/// # Errors
-/// [`crate::ErrorKind::Io`] if it cannot be written.
-pub fn write_rows(path: &Path, columns: &[String], rows: &[MetricsRow]) -> Result<()> {
+fn write_rows(path: &Path, columns: &[String], rows: &[MetricsRow]) -> Result<()> {
     let batch = parquet_file::batch_of(columns, rows);
     let schema = batch.schema();
     parquet_file::write(path, &schema, None, [Ok(batch)].into_iter())
 }
 
-/// Reads what [`write_rows`] wrote; none where there is no such file.
+/// Writes rows of run 0, each a step with its values by column, as one file; a value that a row lacks is null.
+///
+/// # Errors
+/// [`crate::ErrorKind::Io`] if it cannot be written.
+pub fn write_named_rows(path: &Path, rows: &[(u64, BTreeMap<String, f64>)]) -> Result<()> {
+    let names: BTreeSet<&String> = rows.iter().flat_map(|(_, columns)| columns.keys()).collect();
+    let names: Vec<String> = names.into_iter().cloned().collect();
+    let rows: Vec<MetricsRow> = rows
+        .iter()
+        .map(|(step, columns)| MetricsRow {
+            run: 0,
+            step: *step,
+            values: names
+                .iter()
+                .map(|name| columns.get(name).copied().unwrap_or(f64::NAN))
+                .collect(),
+        })
+        .collect();
+    write_rows(path, &names, &rows)
+}
+
+/// Reads what [`write_named_rows`] wrote; none where there is no such file.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Io`] if it is damaged.

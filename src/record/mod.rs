@@ -65,6 +65,6 @@ pub(crate) use {
 pub use {
     directory::{Checkpoint, Resumed, RunDirectory, Unfinished, kept_weights, newest_weights},
     info::{RunInfo, Timings, read_run_info},
-    metrics::{MetricsTable, read_metrics, read_rows, write_rows},
+    metrics::{MetricsTable, read_metrics, read_rows, write_named_rows},
     session::{Chunk, Observer, Run, record},
 };

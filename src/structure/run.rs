@@ -1,6 +1,5 @@
 //! The structure of a whole run, from the weights it kept.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::columns::measure;
@@ -10,7 +9,7 @@ use crate::backend::Make;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::weights::{Overrides, read_weights};
-use crate::record::{MetricsRow, MetricsTable, kept_weights, read_rows, write_rows};
+use crate::record::{MetricsTable, kept_weights, read_rows, write_named_rows};
 use crate::task::{Cyclic, Task};
 
 /// Name of the file in a run directory: `step`, `run` and the columns `fourier.*` and `price.*`, a row for each step whose
@@ -43,20 +42,7 @@ pub fn write_structure(dir: &Path, make: Make) -> Result<(usize, Vec<usize>)> {
         rows.push((*step, columns));
         before = Some(neurons);
     }
-    let names: BTreeSet<String> = rows.iter().flat_map(|(_, columns)| columns.keys().cloned()).collect();
-    let names: Vec<String> = names.into_iter().collect();
-    let rows: Vec<MetricsRow> = rows
-        .iter()
-        .map(|(step, columns)| MetricsRow {
-            run: 0,
-            step: *step,
-            values: names
-                .iter()
-                .map(|name| columns.get(name).copied().unwrap_or(f64::NAN))
-                .collect(),
-        })
-        .collect();
-    write_rows(&dir.join(FILE), &names, &rows)?;
+    write_named_rows(&dir.join(FILE), &rows)?;
     Ok((rows.len(), keys))
 }
 
