@@ -189,9 +189,8 @@ impl<'a> Worker<'a> {
             let recording = &mut occupant.recording;
             if recording.advance(&occupant.directory, &mut run, chunk, step, is_interrupted)? {
                 if recording.info().ended.is_some_and(|ended| ended.is_final()) {
-                    keep_last_weights(occupant.directory.path())?;
                     self.progress.ended_here += 1;
-                    self.ended(occupant.number);
+                    self.ended(occupant.number)?;
                 }
                 *place = None;
             }
@@ -206,7 +205,7 @@ impl<'a> Worker<'a> {
             let run = &spec.runs[number as usize];
             match claim(&self.directory.run(number), &run.config)? {
                 Claim::Ours(claimed) => return Ok(Some((run, *claimed))),
-                Claim::Finished => self.ended(number),
+                Claim::Finished => self.ended(number)?,
                 Claim::Taken => {}
             }
         }
@@ -217,7 +216,7 @@ impl<'a> Worker<'a> {
     fn look(&mut self) -> Result<()> {
         for number in self.open.clone() {
             if is_finished(&self.directory.run(number))? {
-                self.ended(number);
+                self.ended(number)?;
             }
         }
         self.progress.training = 0;
@@ -225,9 +224,12 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn ended(&mut self, number: u32) {
+    /// Notes that a run has ended, here or elsewhere. Whoever ended it may have been killed before it had tidied up.
+    fn ended(&mut self, number: u32) -> Result<()> {
+        keep_last_weights(&self.directory.run(number))?;
         self.open.remove(&number);
         self.progress.ended = self.progress.runs - self.open.len();
+        Ok(())
     }
 
     fn is_interrupted(&self) -> bool {

@@ -252,6 +252,25 @@ fn twenty_kills_lose_nothing_and_double_nothing() {
     assert_eq!(sweep.data("out"), sweep.data("whole"));
 }
 
+/// The instant between the last `run.json` and the removal of what only an unfinished run needs.
+#[test]
+fn a_run_whose_worker_died_before_tidying_up_is_tidied_up() {
+    let sweep = Sweep::new("[sweep]\nseeds = 2\n");
+    sweep.work("whole");
+    sweep.work("out");
+    let checkpoints = sweep.out("out").join("runs/000001/checkpoints");
+    let last = checkpoints.join("step-00000060.safetensors");
+    for left in [
+        "step-00000040.safetensors",
+        "step-00000040.state.safetensors",
+        "step-00000060.state.safetensors",
+    ] {
+        fs::copy(&last, checkpoints.join(left)).unwrap();
+    }
+    expect(&sweep.command("out", &["--resume"]).output().unwrap(), 0);
+    assert_eq!(sweep.data("out"), sweep.data("whole"));
+}
+
 #[test]
 fn workers_share_a_sweep_and_do_no_run_twice() {
     let sweep = Sweep::new(LONG);
