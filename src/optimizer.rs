@@ -133,14 +133,11 @@ pub fn settings(run: &Config) -> Vec<f64> {
 
 /// Weight decays by group: runs of neighbours without one of their own share one schedule.
 fn write_decays(config: &OptimizerConfig, settings: &mut [f64]) {
-    let own = |group: &TensorGroup| config.weight_decay_groups.get(group).copied();
+    let own = |group: &TensorGroup| config.weight_decay_groups.get(group);
     let mut first = control::DECAY;
     for groups in TensorGroup::ALL.chunk_by(|a, b| own(a).is_none() && own(b).is_none()) {
         let places = first..first + groups.len();
         first = places.end;
-        match own(&groups[0]) {
-            Some(decay) => settings[places].fill(decay),
-            None => config.weight_decay.write(settings, places),
-        }
+        own(&groups[0]).unwrap_or(&config.weight_decay).write(settings, places);
     }
 }

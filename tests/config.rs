@@ -74,7 +74,7 @@ fn later_layers_win() {
             .optimizer
             .weight_decay_groups
             .values()
-            .copied()
+            .map(|decay| decay.at(0))
             .collect::<Vec<_>>(),
         [0.5, 0.0]
     );
@@ -136,7 +136,7 @@ fn files_are_refused_with_place_key_and_expectation() {
         ),
         (
             "[optimizer]\nweight_decay_groups = { biases = 1 }",
-            "run.toml:2:23: optimizer.weight_decay_groups = { biases = 1 }, expected a table of numbers of at least 0 with keys among embed, position, attention, mlp, unembed, norm, bias",
+            "run.toml:2:23: optimizer.weight_decay_groups = { biases = 1 }, expected a table of numbers of at least 0, or of such numbers on a schedule of steps, values and kind, with keys among embed, position, attention, mlp, unembed, norm, bias",
         ),
         (
             "[model]\nd_model = 50",
@@ -306,8 +306,12 @@ fn settings_are_refused_with_their_own_text() {
             "--set model.init=gromov: model.init = \"gromov\" is for an MLP, expected \"nanda\" or \"fan_in\" for a transformer",
         ),
         (
+            "optimizer.weight_decay_groups.mlp={ steps = [0, 5], values = [0, -1] }",
+            "--set optimizer.weight_decay_groups.mlp={ steps = [0, 5], values = [0, -1] }: optimizer.weight_decay_groups = { mlp = { steps = [0, 5], values = [0.0, -1.0], kind = \"linear\" } }, expected a table of numbers of at least 0, or of such numbers on a schedule of steps, values and kind, with keys among embed, position, attention, mlp, unembed, norm, bias",
+        ),
+        (
             "optimizer.weight_decay_groups.bias=-1",
-            "--set optimizer.weight_decay_groups.bias=-1: optimizer.weight_decay_groups = { bias = -1 }, expected a table of numbers of at least 0 with keys among embed, position, attention, mlp, unembed, norm, bias",
+            "--set optimizer.weight_decay_groups.bias=-1: optimizer.weight_decay_groups = { bias = -1 }, expected a table of numbers of at least 0, or of such numbers on a schedule of steps, values and kind, with keys among embed, position, attention, mlp, unembed, norm, bias",
         ),
     ] {
         let message = Layers::new(Preset::Quick)

@@ -202,10 +202,10 @@ fn optimizer(config: &Config) -> Checked {
     ] {
         require(number.is_valid(not_negative), key, number)?;
     }
-    for (group, &decay) in &optimizer.weight_decay_groups {
+    for (group, decay) in &optimizer.weight_decay_groups {
         let group = toml::Value::try_from(group).map_or_else(|_| format!("{group:?}"), |v| v.to_string());
         let text = format!("{{ {} = {decay} }}", group.trim_matches('"'));
-        require(not_negative(decay), "optimizer.weight_decay_groups", text)?;
+        require(decay.is_valid(not_negative), "optimizer.weight_decay_groups", text)?;
     }
     let share = |x: f64| (0.0..1.0).contains(&x);
     for (key, decay) in [

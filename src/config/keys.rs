@@ -84,7 +84,7 @@ pub(super) const KEYS: &[Key] = &[
     key("optimizer.noise_scale", r#""absolute" or "relative""#, "`relative`: in units of the mean gradient's norm over the root of the number of parameters"),
     key("optimizer.hold_norm", r#""none", "tensor" or "global""#, "rescales the weights after each update to the norm they began with, by tensor (those that begin at zero are left alone) or over all"),
     key("optimizer.hold_factor", SCHEDULED, "the norm that is held, as a multiple of the initial one"),
-    key("optimizer.weight_decay_groups", "a table of numbers of at least 0 with keys among embed, position, attention, mlp, unembed, norm, bias", "weight decay of single tensor groups"),
+    key("optimizer.weight_decay_groups", "a table of numbers of at least 0, or of such numbers on a schedule of steps, values and kind, with keys among embed, position, attention, mlp, unembed, norm, bias", "weight decay of single tensor groups"),
     key("train.steps", COUNT, "most steps"),
     key("train.stop", r#""never" or "grokked+K""#, "end K steps after the running median of the test accuracy reached 0.95"),
     key("train.checkpoint_every", COUNT, "steps between checkpoints"),

@@ -299,7 +299,7 @@ pub struct OptimizerConfig {
     /// Weight decay: decoupled in `adamw`, added to the gradient elsewhere.
     pub weight_decay: Scheduled,
     /// Overrides of `weight_decay` by tensor group.
-    pub weight_decay_groups: BTreeMap<TensorGroup, f64>,
+    pub weight_decay_groups: BTreeMap<TensorGroup, Scheduled>,
     /// First-moment decay; the momentum of `momentum` and `nesterov`. Adam's bias is corrected with 1 - beta^t, beta that of
     /// step t.
     pub beta1: Scheduled,

@@ -108,7 +108,7 @@ pub const BATCH_LOSS: usize = 24;
 pub const MEAN_SQUARE: usize = 26;
 
 /// Settings of a slot (host to device): [`HYPER`] numbers that stand where the rates do, then schedules.
-pub const SETTINGS: usize = 640;
+pub const SETTINGS: usize = 768;
 /// Start of the schedules among the settings: one behind the other, each a head of [`POINTS_HEAD`] numbers and its
 /// points as pairs of step and value; the first without points ends them.
 pub const POINTS: usize = 32;

@@ -14,7 +14,10 @@ fn lagged_decay_is_a_moment_of_its_own() {
     for (kind, lr) in KINDS.into_iter().filter(|(kind, _)| kind.remembers_decay()) {
         let mut config = config(kind, lr, Batch::Full, 1);
         config.optimizer.weight_decay = schedule(&[(0, 0.1), (4, 0.3)], Interpolation::Linear);
-        config.optimizer.weight_decay_groups.insert(TensorGroup::Mlp, 0.02);
+        config
+            .optimizer
+            .weight_decay_groups
+            .insert(TensorGroup::Mlp, 0.02.into());
         config.optimizer.l1 = 0.004.into();
         config.train.steps = 9;
         let experiment = experiment(&config);
