@@ -4,13 +4,9 @@
 
 use rayon::prelude::*;
 
+use super::normal::cdf_and_density;
 use super::support::{ELEMENTS, vectorised};
 use crate::backend::cpu::{Args, Scalar};
-
-/// The standard normal distribution function.
-pub(super) fn normal_cdf(x: f64) -> f64 {
-    0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
-}
 
 pub fn run<S: Scalar>(args: &Args<S>) {
     let kind = args.constant("ACTIVATION");
@@ -23,9 +19,11 @@ pub fn run<S: Scalar>(args: &Args<S>) {
             match kind {
                 // So written, NaN passes, and divergence reaches the guard.
                 0 => vectorised(|| pairs.for_each(|(y, x)| *y = if *x <= S::ZERO { S::ZERO } else { *x })),
-                1 => pairs.for_each(|(y, x)| {
-                    let x = x.to_f64();
-                    *y = S::from_f64(x * normal_cdf(x));
+                1 => vectorised(|| {
+                    pairs.for_each(|(y, x)| {
+                        let x = x.to_f64();
+                        *y = S::from_f64(x * cdf_and_density(x)[0]);
+                    });
                 }),
                 _ => vectorised(|| pairs.for_each(|(y, x)| *y = *x * *x)),
             }

@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use super::activation::normal_cdf;
+use super::normal::cdf_and_density;
 use super::support::{ELEMENTS, vectorised};
 use crate::backend::cpu::{Args, Scalar};
 
@@ -18,11 +18,12 @@ pub fn run<S: Scalar>(args: &Args<S>) {
             let pairs = cotangent.iter_mut().zip(input);
             match kind {
                 0 => vectorised(|| pairs.for_each(|(y, x)| *y = if *x > S::ZERO { *y } else { S::ZERO })),
-                1 => pairs.for_each(|(y, x)| {
-                    let x = x.to_f64();
-                    let density = (-0.5 * x * x).exp() * (0.5 * std::f64::consts::FRAC_2_SQRT_PI)
-                        * std::f64::consts::FRAC_1_SQRT_2;
-                    *y *= S::from_f64(normal_cdf(x) + x * density);
+                1 => vectorised(|| {
+                    pairs.for_each(|(y, x)| {
+                        let x = x.to_f64();
+                        let [cdf, density] = cdf_and_density(x);
+                        *y *= S::from_f64(cdf + x * density);
+                    });
                 }),
                 _ => vectorised(|| pairs.for_each(|(y, x)| *y *= *x + *x)),
             }

@@ -14,6 +14,7 @@ macro_rules! kernels {
 }
 
 mod entropy;
+mod normal;
 mod null_rank;
 mod quadrature;
 mod ranks;
