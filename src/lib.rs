@@ -101,6 +101,7 @@ pub mod backend;
 pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod comparison;
 pub mod config;
 pub mod data;
 pub mod error;

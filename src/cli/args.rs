@@ -50,6 +50,8 @@ pub(super) enum Command {
     Structure(StructureArgs),
     /// Measure whether samples that agree with the others keep their gradients, from the weights a run kept
     Alignment(AlignmentArgs),
+    /// Compare two networks: layers, frequencies, weights, predictions
+    Compare(CompareArgs),
     /// Try what is said about ntcov and Price's equation on small networks
     Theory(TheoryArgs),
     /// Measure how fast this machine is: bandwidth, matrix rate, every kernel, whole tasks
@@ -360,6 +362,47 @@ on a + b, a - b, a * b or a / b modulo p whose splits are the complete table.";
 pub(super) struct StructureArgs {
     /// Run directory
     pub dir: PathBuf,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  gmatrix compare runs/quick-0 runs/quick-1            the newest checkpoints of two seeds
+  gmatrix compare runs/quick-0 runs/quick-0 --step 300 --step-b 1500
+  gmatrix compare A.safetensors B.safetensors --data D.safetensors --json -
+
+Both networks see the same examples: those of A's run, or of --data. docs/comparison.md says what
+each key means.";
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPARE_EXAMPLES)]
+pub(super) struct CompareArgs {
+    /// Run directory, or weights
+    pub a: PathBuf,
+    /// Run directory, or weights
+    pub b: PathBuf,
+    /// Step whose weights are taken from run directories [default: the newest checkpoint]
+    #[arg(long, value_name = "N")]
+    pub step: Option<u64>,
+    /// The same for B alone
+    #[arg(long, value_name = "N")]
+    pub step_b: Option<u64>,
+    /// Examples to compare on [default: those of A's run]
+    #[arg(long, value_name = "D.safetensors")]
+    pub data: Option<PathBuf>,
+    /// Which examples of A's run
+    #[arg(long, value_enum, default_value_t, conflicts_with = "data")]
+    pub split: SplitArg,
+    /// Most examples for activations and predictions, a fixed subset; frequencies always take the complete table
+    #[arg(long, value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(2..))]
+    pub samples: u32,
+    /// Leading directions between which principal angles are taken
+    #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub directions: u32,
+    /// Write JSON; - is stdout [default: a table on stdout]
+    #[arg(long, value_name = "OUT|-")]
+    pub json: Option<PathBuf>,
     #[command(flatten)]
     pub device: DeviceArgs,
 }

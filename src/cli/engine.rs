@@ -7,7 +7,10 @@ use std::thread;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::args::{AlignmentArgs, BackendArg, DeviceArgs, ExportArgs, GramArgs, MeasureArgs, SpectrumArg, TrainArgs};
+use super::args::{
+    AlignmentArgs, BackendArg, CompareArgs, DeviceArgs, ExportArgs, GramArgs, MeasureArgs, SpectrumArg, SplitArg,
+    TrainArgs,
+};
 use super::output;
 use crate::alignment::{Choice, write_alignment};
 use crate::backend::cpu;
@@ -16,6 +19,7 @@ use crate::backend::profile::{Profile, Profiled, TRACED};
 use crate::backend::wgpu;
 use crate::backend::{Executor, Make, Precision, cpu_executor};
 use crate::bench;
+use crate::comparison::{self, Checkpoint, Comparison, Ground};
 use crate::config::{Config, FurtherGram, Property};
 use crate::error::{Error, Result};
 use crate::measure::{Measurement, Request, measure_on, per_sample_gradients_on};
@@ -24,9 +28,9 @@ use crate::model::{Layout, ModelShape};
 use crate::plan::{Capabilities, Plan, PlanBuilder, lower};
 use crate::record::{NamedTensor, Run, TensorSet, newest_weights};
 use crate::sites::{self, Sites};
-use crate::structure;
+use crate::structure::{self, Table};
 use crate::sweep::{SweepDirectory, SweepSpec, collect};
-use crate::task::{Cyclic, Examples, Task};
+use crate::task::{Cyclic, Examples, Task, gram_subset};
 use crate::trainer::{Experiment, RecordedRun, Trainer};
 
 /// A device that can compute.
@@ -347,6 +351,49 @@ pub(super) fn alignment(args: &AlignmentArgs) -> Result<usize> {
         samples: args.samples as usize,
     };
     write_alignment(&args.dir, &make, &choice)
+}
+
+/// Compares two networks on the same examples.
+pub(super) fn compare(args: &CompareArgs) -> Result<Comparison> {
+    let step_of = |path: &Path, step: Option<u64>| step.filter(|_| path.is_dir());
+    let a = Checkpoint::read(&args.a, step_of(&args.a, args.step))?;
+    let b = Checkpoint::read(&args.b, args.step_b.or(step_of(&args.b, args.step)))?;
+    let (examples, table, source) = match &args.data {
+        Some(path) => (Examples::read(path)?, None, path.clone()),
+        None if args.a.is_dir() => {
+            let config = Config::from_file(&args.a.join("config.toml"))?;
+            let task = Task::new(&config.task, &config.model)?;
+            // Other operations have no frequencies, and incomplete tables none that could be told.
+            let table = Cyclic::new(config.task.op, config.task.p)
+                .and_then(|group| Table::new(group, &task.train, &task.test, config.loss.kind));
+            let examples = match args.split {
+                SplitArg::All => task.train.followed_by(&task.test),
+                SplitArg::Train => task.train,
+                SplitArg::Test => task.test,
+            };
+            (examples, table.ok(), args.a.clone())
+        }
+        None => {
+            return Err(Error::config(format!(
+                "{}: weights alone do not say on what to compare, expected --data or a run directory",
+                args.a.display()
+            )));
+        }
+    };
+    for (checkpoint, of) in [(&a, &args.a), (&b, &args.b)] {
+        examples
+            .check_against(&checkpoint.shape, &source)
+            .map_err(|e| Error::io(of, format!("cannot take the examples: {e}")))?;
+    }
+    let rows = gram_subset(examples.n, args.samples as usize, 0);
+    let precision = measuring(args.device);
+    let make = |plan: Arc<Plan>| executor(&plan, args.device, precision).map(|(executor, _)| executor);
+    let ground = Ground {
+        examples: &examples.select(&rows),
+        table: table.as_ref(),
+        directions: args.directions as usize,
+    };
+    comparison::compare(&make, (&a.shape, &a.weights), (&b.shape, &b.weights), &ground)
 }
 
 /// Writes the report of a run directory or of a sweep's, and says where.

@@ -3,6 +3,7 @@
 mod alignment;
 mod args;
 mod bench;
+mod compare;
 mod completions;
 mod devices;
 mod engine;
@@ -59,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Alignment(args) => alignment::run(&args),
         Command::Structure(args) => structure::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Theory(args) => theory::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => completions::run(&args),

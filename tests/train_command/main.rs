@@ -2,6 +2,7 @@
 
 #![cfg(all(feature = "cli", unix))]
 
+mod compare;
 mod measured;
 mod profile;
 mod stopped;
