@@ -4,8 +4,9 @@
 
 use rayon::prelude::*;
 
-use super::normal::cdf_and_density;
+use super::normal::{DOUBLE, SINGLE, Series, cdf_and_density};
 use super::support::{ELEMENTS, vectorised};
+use crate::backend::Precision;
 use crate::backend::cpu::{Args, Scalar};
 
 pub fn run<S: Scalar>(args: &Args<S>) {
@@ -19,13 +20,24 @@ pub fn run<S: Scalar>(args: &Args<S>) {
             match kind {
                 // So written, NaN passes, and divergence reaches the guard.
                 0 => vectorised(|| pairs.for_each(|(y, x)| *y = if *x <= S::ZERO { S::ZERO } else { *x })),
-                1 => vectorised(|| {
-                    pairs.for_each(|(y, x)| {
-                        let x = x.to_f64();
-                        *y = S::from_f64(x * cdf_and_density(x)[0]);
-                    });
-                }),
+                1 => match S::PRECISION {
+                    Precision::F32 => gelu(pairs, &SINGLE),
+                    Precision::F64 => gelu(pairs, &DOUBLE),
+                },
                 _ => vectorised(|| pairs.for_each(|(y, x)| *y = *x * *x)),
             }
         });
+}
+
+fn gelu<'a, S: Scalar, const E: usize, const C: usize>(
+    pairs: impl Iterator<Item = (&'a mut S, &'a S)>,
+    series: &Series<E, C>,
+) {
+    vectorised(|| {
+        // A loop: as the body of `for_each` it would be too long to be inlined, and so would have no vectors.
+        for (y, x) in pairs {
+            let x = x.to_f64();
+            *y = S::from_f64(x * cdf_and_density(x, series)[0]);
+        }
+    });
 }

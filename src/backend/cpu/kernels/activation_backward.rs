@@ -4,8 +4,9 @@
 
 use rayon::prelude::*;
 
-use super::normal::cdf_and_density;
+use super::normal::{DOUBLE, SINGLE, Series, cdf_and_density};
 use super::support::{ELEMENTS, vectorised};
+use crate::backend::Precision;
 use crate::backend::cpu::{Args, Scalar};
 
 pub fn run<S: Scalar>(args: &Args<S>) {
@@ -18,14 +19,25 @@ pub fn run<S: Scalar>(args: &Args<S>) {
             let pairs = cotangent.iter_mut().zip(input);
             match kind {
                 0 => vectorised(|| pairs.for_each(|(y, x)| *y = if *x > S::ZERO { *y } else { S::ZERO })),
-                1 => vectorised(|| {
-                    pairs.for_each(|(y, x)| {
-                        let x = x.to_f64();
-                        let [cdf, density] = cdf_and_density(x);
-                        *y *= S::from_f64(cdf + x * density);
-                    });
-                }),
+                1 => match S::PRECISION {
+                    Precision::F32 => gelu(pairs, &SINGLE),
+                    Precision::F64 => gelu(pairs, &DOUBLE),
+                },
                 _ => vectorised(|| pairs.for_each(|(y, x)| *y *= *x + *x)),
             }
         });
+}
+
+fn gelu<'a, S: Scalar, const E: usize, const C: usize>(
+    pairs: impl Iterator<Item = (&'a mut S, &'a S)>,
+    series: &Series<E, C>,
+) {
+    vectorised(|| {
+        // A loop, as in `activation`.
+        for (y, x) in pairs {
+            let x = x.to_f64();
+            let [cdf, density] = cdf_and_density(x, series);
+            *y *= S::from_f64(cdf + x * density);
+        }
+    });
 }
