@@ -1,4 +1,21 @@
 //! Backends: executors of launches. A backend allocates once, prepares each specialisation once, then only launches.
+//!
+//! # Work ahead of what is read
+//!
+//! A device that waits while the host reads a chunk's rows, writes them down and encodes the next chunk is idle for
+//! nothing. So copies are asked for apart from being read: [`Executor::request`] has a device copy buffers behind the work
+//! submitted so far and returns at once; the host then submits the next chunk, and only then waits for the copy.
+//!
+//! ```text
+//! device  | chunk 1 | copy | chunk 2 | copy | chunk 3 | copy |
+//! host    submit 1, request, submit 2, request, read 1, submit 3, request, read 2, …
+//! ```
+//!
+//! Work is done in the order in which it was submitted, so a copy holds what chunk 1 left, whatever chunk 2 writes
+//! meanwhile, and the ring needs no second half. Whether a run has ended is known a chunk late; an ended run is masked on
+//! the device, so that a chunk too much changes nothing. Weights and states are read by [`Executor::download`], behind all
+//! that was submitted: whoever wants those of a certain step submits nothing beyond it ([`crate::record`] goes ahead only
+//! where no checkpoint is due).
 
 pub mod cpu;
 pub mod cuda;
@@ -59,6 +76,9 @@ pub enum Values {
     Words(Vec<u32>),
 }
 
+/// Copies of buffers on their way to the host. Called, it waits for them, and for no work that was submitted later.
+pub type Pending = Box<dyn FnOnce() -> Result<Vec<Values>>>;
+
 /// Runs the launches of one plan for a fixed number of run slots.
 pub trait Executor {
     /// The plan it runs.
@@ -75,6 +95,21 @@ pub trait Executor {
     /// # Errors
     /// A device error.
     fn download(&mut self, slot: usize, buffer: BufferId) -> Result<Values>;
+
+    /// Asks for slots' shares of buffers as the work submitted so far leaves them; later work does not change what comes.
+    ///
+    /// # Errors
+    /// A device error, here or where the copies are waited for.
+    fn request(&mut self, shares: &[(usize, BufferId)]) -> Result<Pending> {
+        let shares = shares.iter().map(|(slot, buffer)| self.download(*slot, *buffer));
+        let values = shares.collect::<Result<Vec<Values>>>()?;
+        Ok(Box::new(move || Ok(values)))
+    }
+
+    /// Whether work goes on after it was submitted, so that it pays to submit a chunk before the last one's rows are read.
+    fn is_asynchronous(&self) -> bool {
+        false
+    }
 
     /// Runs the launches of these segments, in the plan's order, for every slot where they are due.
     ///

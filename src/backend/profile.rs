@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 
-use super::{Executor, Precision, Values};
+use super::{Executor, Pending, Precision, Values};
 use crate::error::Result;
 use crate::plan::{BufferId, Launch, Plan, Segment};
 
@@ -182,6 +182,14 @@ impl Executor for Profiled {
 
     fn download(&mut self, slot: usize, buffer: BufferId) -> Result<Values> {
         self.inner.download(slot, buffer)
+    }
+
+    fn request(&mut self, shares: &[(usize, BufferId)]) -> Result<Pending> {
+        self.inner.request(shares)
+    }
+
+    fn is_asynchronous(&self) -> bool {
+        self.inner.is_asynchronous()
     }
 
     fn submit(&mut self, segments: &[Segment]) -> Result<()> {

@@ -28,11 +28,17 @@ pub trait Run {
     fn step(&self) -> u64;
 
     /// Makes steps until `limit` of them are made, or the run is over. A run that was over when its state was taken
-    /// says so again, without rows.
+    /// says so again, without rows. If it [goes ahead](Self::goes_ahead), the steps from there to `ahead` may have begun
+    /// when this returns: then the next call asks for them, and neither weights nor state are those of `limit`.
     ///
     /// # Errors
     /// What the device says.
-    fn run_chunk(&mut self, limit: u64) -> Result<Chunk>;
+    fn run_chunk(&mut self, limit: u64, ahead: u64) -> Result<Chunk>;
+
+    /// Whether it begins the next chunk before the rows of this one are read, where it may.
+    fn goes_ahead(&self) -> bool {
+        false
+    }
 
     /// The weights, for the weights-only file, with the model's configuration in the metadata.
     ///
@@ -152,6 +158,23 @@ impl Recording {
             .min(u64::from(self.config.steps))
     }
 
+    /// To which step the device may go on while the rows of a chunk that ends at `limit` are read: to the end of the next
+    /// chunk, or no further where the state at `limit` is wanted.
+    fn ahead(&self, limit: u64) -> u64 {
+        let is_due = |every: u32| every > 0 && limit.is_multiple_of(u64::from(every));
+        let TrainConfig {
+            steps,
+            checkpoint_every,
+            weights_every,
+            ..
+        } = self.config;
+        if is_due(checkpoint_every) || is_due(weights_every) || limit >= u64::from(steps) {
+            limit
+        } else {
+            self.limit(limit)
+        }
+    }
+
     /// Takes what a chunk that ended at `step` measured, and makes a checkpoint where one is due; says whether the run
     /// is over.
     pub fn advance(
@@ -224,11 +247,19 @@ pub fn record(
     observer.step(run.step(), steps);
     loop {
         let before = run.step();
-        let chunk = run.run_chunk(recording.limit(before))?;
+        let limit = recording.limit(before);
+        // Where it is interrupted it must stop, so that its state is that of the last row.
+        let ahead = if run.goes_ahead() && !interrupted.load(Ordering::Relaxed) {
+            recording.ahead(limit)
+        } else {
+            limit
+        };
+        let chunk = run.run_chunk(limit, ahead)?;
         let step = run.step();
         observer.rows(&chunk.rows, &columns);
         observer.step(step, steps);
-        if recording.advance(directory, &mut run, chunk, step, interrupted.load(Ordering::Relaxed))? {
+        let is_interrupted = ahead == limit && interrupted.load(Ordering::Relaxed);
+        if recording.advance(directory, &mut run, chunk, step, is_interrupted)? {
             return Ok(recording.info().clone());
         }
         if step == before {

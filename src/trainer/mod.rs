@@ -13,7 +13,7 @@ pub use recorded::RecordedRun;
 #[cfg(feature = "record")]
 pub(crate) use recorded::{Identity, SlotRun};
 
-use crate::backend::{Executor, Precision, Values};
+use crate::backend::{Executor, Pending, Precision, Values};
 use crate::config::{Config, Samples, Stop};
 use crate::data::Source;
 use crate::error::{Error, Result};
@@ -98,6 +98,17 @@ pub struct Trainer {
     program: Program,
     executor: Box<dyn Executor>,
     slots: Vec<Option<Slot>>,
+    /// What was begun before it was asked for.
+    ahead: Option<Flight>,
+}
+
+/// Steps on their way.
+struct Flight {
+    steps: u64,
+    /// Slots whose runs were not known to be over.
+    slots: Vec<usize>,
+    /// Control block, header and ring of each of them, behind these steps.
+    copies: Pending,
 }
 
 /// What the host knows about a slot.
@@ -116,6 +127,7 @@ impl Trainer {
             program,
             executor,
             slots: (0..slots).map(|_| None).collect(),
+            ahead: None,
         }
     }
 
@@ -137,8 +149,10 @@ impl Trainer {
     /// Starts a run in a slot, whatever was there before.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Shape`] if it is of another shape than the program, or a device error.
+    /// [`crate::error::ErrorKind::Shape`] if it is of another shape than the program or steps are on their way, or a device
+    /// error.
     pub fn fill(&mut self, slot: usize, run: u32, experiment: &Experiment) -> Result<()> {
+        self.check_settled()?;
         let config = &experiment.config;
         let other = experiment.program()?;
         if other.plan != self.program.plan {
@@ -195,17 +209,62 @@ impl Trainer {
     /// # Errors
     /// A device error, with the kernel's name.
     pub fn run_chunk(&mut self, steps: u64) -> Result<Vec<MetricsRow>> {
+        self.run_chunk_ahead(steps, 0)
+    }
+
+    /// As [`Self::run_chunk`], but an asynchronous executor begins the next `ahead` steps before it waits for the rows of
+    /// these. The next call must ask for exactly these steps; until then [`Self::status`] is that after the rows returned,
+    /// weights and states are those after the steps ahead, and no slot can be filled or set.
+    ///
+    /// # Errors
+    /// As [`Self::run_chunk`]; [`crate::error::ErrorKind::Shape`] if other steps were begun than are asked for.
+    pub fn run_chunk_ahead(&mut self, steps: u64, ahead: u64) -> Result<Vec<MetricsRow>> {
+        let capacity = self.program.capacity as u64;
+        let made = steps.min(capacity);
+        if let Some(begun) = self
+            .ahead
+            .as_ref()
+            .map(|flight| flight.steps)
+            .filter(|begun| *begun != made)
+        {
+            return Err(Error::shape(format!(
+                "{begun} steps were begun ahead, {made} are asked for"
+            )));
+        }
+        let flight = match self.ahead.take() {
+            Some(flight) => flight,
+            None => self.begin(0, made)?,
+        };
+        if ahead > 0 && made == steps && self.executor.is_asynchronous() {
+            self.ahead = Some(self.begin(made, ahead.min(capacity))?);
+        }
+        self.finish(flight)
+    }
+
+    /// Whether its executor is worth going ahead on, see [`Self::run_chunk_ahead`].
+    pub fn is_asynchronous(&self) -> bool {
+        self.executor.is_asynchronous()
+    }
+
+    /// Submits the steps that follow `before` others that are on their way.
+    fn begin(&mut self, before: u64, steps: u64) -> Result<Flight> {
         let due = |k: u64| -> Vec<Segment> {
             let segments = Segment::ALL.into_iter();
             segments.filter(|segment| self.may_be_due(*segment, k)).collect()
         };
-        let chunk: Vec<Vec<Segment>> = (0..steps.min(self.program.capacity as u64)).map(due).collect();
+        let chunk: Vec<Vec<Segment>> = (before..before + steps).map(due).collect();
+        let going_on = |slot: &usize| self.status(*slot).is_some_and(|status| status.end.is_none());
+        let slots: Vec<usize> = (0..self.slots.len()).filter(going_on).collect();
+        let Program {
+            control, header, ring, ..
+        } = self.program;
+        let shares = slots
+            .iter()
+            .flat_map(|slot| [control, header, ring].map(|buffer| (*slot, buffer)));
+        let shares: Vec<(usize, BufferId)> = shares.collect();
         self.executor.submit_steps(&chunk)?;
-        let mut rows = Vec::new();
-        for slot in 0..self.slots.len() {
-            self.drain(slot, &mut rows)?;
-        }
-        Ok(rows)
+        let copies = self.executor.request(&shares)?;
+        Ok(Flight { steps, slots, copies })
     }
 
     /// Whether a segment is due `k` steps from here in any slot, for all that the host knows.
@@ -216,40 +275,54 @@ impl Trainer {
         })
     }
 
-    fn drain(&mut self, slot: usize, rows: &mut Vec<MetricsRow>) -> Result<()> {
-        let Some(state) = &self.slots[slot] else {
-            return Ok(());
-        };
-        let drained = state.drained;
-        let block = self.words(slot, self.program.control)?;
-        let written = block[control::ROWS];
-        if written > drained {
-            let header = self.words(slot, self.program.header)?;
-            let Values::Numbers(ring) = self.executor.download(slot, self.program.ring)? else {
-                return Err(Error::device("the metrics ring holds no numbers"));
+    /// Waits for steps, and reads their rows.
+    fn finish(&mut self, flight: Flight) -> Result<Vec<MetricsRow>> {
+        let mut rows = Vec::new();
+        let mut copies = (flight.copies)()?.into_iter();
+        for slot in flight.slots {
+            let (Some(Values::Words(block)), Some(Values::Words(header)), Some(Values::Numbers(ring))) =
+                (copies.next(), copies.next(), copies.next())
+            else {
+                return Err(Error::device("the metrics ring was copied as something else"));
             };
-            let width = self.program.columns.len();
-            let header_width = 2 + width.div_ceil(32);
-            for place in drained..written {
-                let place = place as usize % self.program.capacity;
-                let header = &header[place * header_width..][..header_width];
-                let valid = |column: usize| header[2 + column / 32] >> (column % 32) & 1 == 1;
-                let values = &ring[place * width..][..width];
-                rows.push(MetricsRow {
-                    run: header[0],
-                    step: u64::from(header[1]),
-                    values: (0..width)
-                        .map(|c| if valid(c) { values[c] } else { f64::NAN })
-                        .collect(),
-                });
-            }
+            self.drain(slot, block, &header, &ring, &mut rows);
         }
-        if let Some(state) = &mut self.slots[slot] {
-            state.drained = written;
-            state.status = status(&block);
-            state.block = block;
+        Ok(rows)
+    }
+
+    /// Reads the rows that are new in a slot's ring, and notes where its run stands.
+    fn drain(&mut self, slot: usize, block: Vec<u32>, header: &[u32], ring: &[f64], rows: &mut Vec<MetricsRow>) {
+        let Some(state) = &mut self.slots[slot] else { return };
+        let width = self.program.columns.len();
+        let header_width = 2 + width.div_ceil(32);
+        let written = block[control::ROWS];
+        for place in state.drained..written {
+            let place = place as usize % self.program.capacity;
+            let header = &header[place * header_width..][..header_width];
+            let valid = |column: usize| header[2 + column / 32] >> (column % 32) & 1 == 1;
+            let values = &ring[place * width..][..width];
+            rows.push(MetricsRow {
+                run: header[0],
+                step: u64::from(header[1]),
+                values: (0..width)
+                    .map(|c| if valid(c) { values[c] } else { f64::NAN })
+                    .collect(),
+            });
         }
-        Ok(())
+        state.drained = written;
+        state.status = status(&block);
+        state.block = block;
+    }
+
+    /// Refuses to change a slot under steps that are on their way.
+    fn check_settled(&self) -> Result<()> {
+        match &self.ahead {
+            Some(flight) => Err(Error::shape(format!(
+                "{} steps were begun ahead: they must be asked for before a slot changes",
+                flight.steps
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn words(&mut self, slot: usize, buffer: BufferId) -> Result<Vec<u32>> {
@@ -273,8 +346,10 @@ impl Trainer {
     /// Replaces the weights of the run in a slot, in the order of its layout; step and moments stay as they are.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Shape`] if the slot is empty or there are more or fewer weights than parameters.
+    /// [`crate::error::ErrorKind::Shape`] if the slot is empty, there are more or fewer weights than parameters, or steps are
+    /// on their way.
     pub fn set_weights(&mut self, slot: usize, weights: &[f64]) -> Result<()> {
+        self.check_settled()?;
         if self.status(slot).is_none() {
             return Err(Error::shape(format!("slot {slot} is empty, expected a run in it")));
         }
@@ -302,8 +377,9 @@ impl Trainer {
     /// Puts a state back into a slot that was filled with the same experiment.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Shape`] if a buffer is missing or of another size.
+    /// [`crate::error::ErrorKind::Shape`] if a buffer is missing or of another size, or steps are on their way.
     pub fn restore(&mut self, slot: usize, state: &[(String, Values)]) -> Result<()> {
+        self.check_settled()?;
         let plan = self.program.plan.clone();
         for (id, buffer) in plan.persistent() {
             let (_, values) = state

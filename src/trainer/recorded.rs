@@ -161,14 +161,19 @@ impl Run for RecordedRun {
         self.trainer.status(0).map_or(0, |status| status.step)
     }
 
-    fn run_chunk(&mut self, limit: u64) -> Result<Chunk> {
-        let rows = self.trainer.run_chunk(limit.saturating_sub(self.step()))?;
+    fn run_chunk(&mut self, limit: u64, ahead: u64) -> Result<Chunk> {
+        let steps = limit.saturating_sub(self.step());
+        let rows = self.trainer.run_chunk_ahead(steps, ahead.saturating_sub(limit))?;
         let reason = self.trainer.status(0).and_then(|status| status.end);
         let step = self.step();
         Ok(Chunk {
             rows,
             ended: reason.map(|reason| Ended { reason, step }),
         })
+    }
+
+    fn goes_ahead(&self) -> bool {
+        self.trainer.is_asynchronous()
     }
 
     fn weights(&mut self) -> Result<TensorSet> {

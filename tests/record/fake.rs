@@ -67,7 +67,7 @@ impl Run for FakeRun {
         self.step
     }
 
-    fn run_chunk(&mut self, limit: u64) -> Result<Chunk> {
+    fn run_chunk(&mut self, limit: u64, _: u64) -> Result<Chunk> {
         thread::sleep(self.pause);
         let mut chunk = Chunk::default();
         while self.step < limit && self.step < self.groks_at {

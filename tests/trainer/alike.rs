@@ -200,7 +200,7 @@ fn a_state_survives_the_file_it_is_kept_in() {
     each(|what, experiment, precision, expected, columns| {
         let new = || RecordedRun::new(trainer(experiment, precision, 1), experiment, "cpu").unwrap();
         let mut first = new();
-        let mut rows = first.run_chunk(7).unwrap().rows;
+        let mut rows = first.run_chunk(7, 7).unwrap().rows;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.safetensors");
         first.state().unwrap().write(&path).unwrap();
@@ -209,7 +209,7 @@ fn a_state_survives_the_file_it_is_kept_in() {
         assert_eq!(second.step(), 7);
         let mut ended = None;
         while ended.is_none() {
-            let chunk = second.run_chunk(24).unwrap();
+            let chunk = second.run_chunk(24, 24).unwrap();
             rows.extend(chunk.rows);
             ended = chunk.ended;
         }

@@ -2,6 +2,7 @@
 
 #![cfg(feature = "record")]
 
+mod ahead;
 mod alike;
 mod attention_mix;
 mod columns;

@@ -1,6 +1,7 @@
 //! Whole runs on wgpu, on whatever adapter there is (Mesa's lavapipe will do). Its kernels are tested in `tests/kernels`.
 #![cfg(all(feature = "wgpu", feature = "record"))]
 
+mod ahead;
 mod measured;
 mod support;
 mod training;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::clock::{Clock, TIMED};
 use super::device::{AdapterSummary, Gpu};
 use super::manifest::capabilities;
+use super::readback::{Copy, Landings, Share, split_values, values};
 use super::record::{Recorded, Recorder, UNIFORM};
 use super::software::check_turns;
 use crate::backend::profile::Span;
-use crate::backend::{Executor, Precision, Values};
+use crate::backend::{Executor, Pending, Precision, Values};
 use crate::error::{Error, Result};
 use crate::plan::{Arena, Buffer, BufferId, Capabilities, Element, Plan, Segment, lower};
 
@@ -21,8 +22,8 @@ pub struct WgpuExecutor {
     arenas: Vec<wgpu::Buffer>,
     launches: Vec<Recorded>,
     uniforms: wgpu::BindGroup,
-    /// Where downloads land; grows to the largest buffer asked for.
-    landing: Option<wgpu::Buffer>,
+    /// Where downloads land.
+    landings: Landings,
     clock: Option<Clock>,
 }
 
@@ -63,7 +64,7 @@ impl WgpuExecutor {
             arenas,
             launches: recorded,
             uniforms,
-            landing: None,
+            landings: Landings::default(),
             clock: None,
         };
         let plan = executor.plan.clone();
@@ -81,56 +82,11 @@ impl WgpuExecutor {
     }
 
     /// Copies a part of a buffer to the host, behind all that was submitted before.
-    fn read(&mut self, what: &str, source: &wgpu::Buffer, first: u64, size: u64) -> Result<Vec<u8>> {
-        if size == 0 {
-            return Ok(Vec::new());
+    fn read(&self, what: &str, share: Share<'_>) -> Result<Vec<u8>> {
+        match self.landings.copy(&self.gpu, what, &[share])? {
+            Some(copy) => copy.wait(),
+            None => Ok(Vec::new()),
         }
-        let gpu = &self.gpu;
-        let landing = match self.landing.take() {
-            Some(landing) if landing.size() >= size => landing,
-            _ => gpu.checked(
-                || what.to_owned(),
-                || {
-                    gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                        label: Some("landing"),
-                        size,
-                        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                        mapped_at_creation: false,
-                    })
-                },
-            )?,
-        };
-        let failed = |why: &dyn std::fmt::Display| Error::device(format!("{what}: {why}"));
-        let (sender, receiver) = std::sync::mpsc::channel();
-        gpu.checked(
-            || what.to_owned(),
-            || {
-                let mut encoder = gpu
-                    .device
-                    .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                encoder.copy_buffer_to_buffer(source, first, &landing, 0, size);
-                gpu.queue.submit([encoder.finish()]);
-                landing.map_async(wgpu::MapMode::Read, ..size, move |result| {
-                    // The receiver is dropped early only where another error is returned instead.
-                    let _ = sender.send(result);
-                });
-            },
-        )?;
-        gpu.device
-            .poll(wgpu::PollType::wait_indefinitely())
-            .map_err(|why| failed(&why))?;
-        gpu.healthy()?;
-        // Another executor's thread may be the one that polled and is about to say so.
-        receiver
-            .recv()
-            .map_err(|why| failed(&why))?
-            .map_err(|why| failed(&why))?;
-        let view = landing.get_mapped_range(..size).map_err(|why| failed(&why))?;
-        let data = view.to_vec();
-        drop(view);
-        landing.unmap();
-        self.landing = Some(landing);
-        Ok(data)
     }
 
     fn encoder(&self) -> wgpu::CommandEncoder {
@@ -160,10 +116,22 @@ impl WgpuExecutor {
                     times
                 },
             )?;
-            let times = self.read("times of launches", &times, 0, size)?;
+            let share = Share {
+                source: &times,
+                first: 0,
+                size,
+            };
+            let times = self.read("times of launches", share)?;
             clock.add(&places, self.runs, &times);
         }
         Ok(())
+    }
+
+    /// A slot's share of a buffer, to be read.
+    fn share(&self, slot: usize, buffer: BufferId) -> Result<(&Buffer, Share<'_>)> {
+        let (buffer, first, size) = self.place(slot, buffer)?;
+        let source = &self.arenas[buffer.arena.index()];
+        Ok((buffer, Share { source, first, size }))
     }
 
     /// A slot's share of a buffer: the buffer, its first byte in the arena and how many bytes it has.
@@ -216,21 +184,27 @@ impl Executor for WgpuExecutor {
     }
 
     fn download(&mut self, slot: usize, buffer: BufferId) -> Result<Values> {
-        let (source, first, size) = self.place(slot, buffer)?;
-        let (arena, element) = (source.arena, source.arena.element());
-        let what = format!("download of {}", source.name);
-        let data = self.read(&what, &self.arenas[arena.index()].clone(), first, size)?;
-        let words = data
-            .chunks_exact(4)
-            .map(|bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-        Ok(match element {
-            Element::Real => Values::Numbers(words.map(|word| f64::from(f32::from_bits(word))).collect()),
-            Element::Wide => {
-                let halves: Vec<f32> = words.map(f32::from_bits).collect();
-                Values::Numbers(halves.chunks_exact(2).map(|pair| join([pair[0], pair[1]])).collect())
-            }
-            Element::Word => Values::Words(words.collect()),
-        })
+        let (buffer, share) = self.share(slot, buffer)?;
+        let data = self.read(&format!("download of {}", buffer.name), share)?;
+        Ok(values(buffer.arena.element(), &data))
+    }
+
+    fn request(&mut self, shares: &[(usize, BufferId)]) -> Result<Pending> {
+        let found = shares.iter().map(|(slot, buffer)| self.share(*slot, *buffer));
+        let (buffers, shares): (Vec<&Buffer>, Vec<Share<'_>>) = found.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let parts: Vec<(Element, usize)> = buffers.iter().map(|b| (b.arena.element(), b.len())).collect();
+        let names: Vec<&str> = buffers.iter().map(|buffer| buffer.name.as_str()).collect();
+        let what = format!("download of {}", names.join(", "));
+        let copy = self.landings.copy(&self.gpu, &what, &shares)?;
+        Ok(Box::new(move || {
+            let data = copy.map_or(Ok(Vec::new()), Copy::wait)?;
+            Ok(split_values(&parts, &data))
+        }))
+    }
+
+    fn is_asynchronous(&self) -> bool {
+        // Launches that are timed are waited for.
+        self.clock.is_none()
     }
 
     fn submit(&mut self, segments: &[Segment]) -> Result<()> {
@@ -295,7 +269,7 @@ fn names(segments: &[Segment]) -> String {
 }
 
 /// Bytes of an element on this backend.
-fn bytes(element: Element) -> u64 {
+pub(super) fn bytes(element: Element) -> u64 {
     match element {
         Element::Real | Element::Word => 4,
         Element::Wide => 8,
@@ -314,7 +288,7 @@ fn split(x: f64) -> [f32; 2] {
 }
 
 /// The number that a pair stands for; the low half of one that is not finite means nothing.
-fn join([high, low]: [f32; 2]) -> f64 {
+pub(super) fn join([high, low]: [f32; 2]) -> f64 {
     if high.is_finite() {
         f64::from(high) + f64::from(low)
     } else {

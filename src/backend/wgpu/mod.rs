@@ -16,6 +16,7 @@ mod clock;
 mod device;
 mod executor;
 mod manifest;
+mod readback;
 mod record;
 mod software;
 mod source;
