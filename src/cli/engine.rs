@@ -151,7 +151,10 @@ pub(super) fn plan_table(config: &Config, device: DeviceArgs) -> Result<String> 
 fn capabilities(backend: BackendArg) -> Result<Capabilities> {
     match backend {
         #[cfg(feature = "wgpu")]
-        BackendArg::Wgpu => Ok(wgpu::capabilities()),
+        // Plans print without a device, too.
+        BackendArg::Wgpu => {
+            Ok(wgpu::probe().map_or_else(|_| wgpu::capabilities(), |found| wgpu::capabilities_on(&found)))
+        }
         BackendArg::Cpu => Ok(cpu::capabilities()),
         other => Err(absent(other)),
     }
@@ -160,9 +163,12 @@ fn capabilities(backend: BackendArg) -> Result<Capabilities> {
 /// What `auto` means: a hardware adapter where there is one that can run the plan in this precision, else the CPU.
 fn automatic(plan: &Plan, precision: Precision) -> BackendArg {
     #[cfg(feature = "wgpu")]
-    if precision == Precision::F32 && lower(plan, &wgpu::capabilities()).is_ok() {
+    if precision == Precision::F32 {
         match wgpu::probe() {
-            Ok(adapter) if adapter.hardware => return BackendArg::Wgpu,
+            Ok(adapter) if adapter.hardware => match lower(plan, &wgpu::capabilities_on(&adapter)) {
+                Ok(_) => return BackendArg::Wgpu,
+                Err(why) => tracing::info!("auto: {why}"),
+            },
             Ok(adapter) => tracing::debug!("auto: {} is a program on the CPU", adapter.name),
             Err(why) => tracing::debug!("auto: {why}"),
         }

@@ -116,17 +116,27 @@ pub fn lower(plan: &Plan, capabilities: &Capabilities) -> Result<Vec<Launch>> {
                         }
                     })
                     .collect();
-                if let Some(large) = bindings.iter().find(|b| {
-                    let size = match b.arena.element() {
+                let bytes = |binding: &Resolved| {
+                    let size = match binding.arena.element() {
                         Element::Word => 4,
                         Element::Real if !capabilities.f64 => 4,
                         Element::Real | Element::Wide => 8,
                     };
-                    b.len * size > capabilities.max_binding
-                }) {
+                    binding.len * size
+                };
+                if let Some(large) = bindings
+                    .iter()
+                    .find(|binding| bytes(binding) > capabilities.max_binding)
+                {
                     return Err(Error::unsupported(format!(
-                        "{}: argument {} of kernel {} has {} elements, more than one binding of backend {} holds",
-                        op.label, large.name, contract.name, large.len, capabilities.backend
+                        "{}: argument {} of kernel {} needs {} bytes, and a binding of backend {} has at most {}; fewer \
+                         samples or a smaller batch fit, or the CPU backend",
+                        op.label,
+                        large.name,
+                        contract.name,
+                        bytes(large),
+                        capabilities.backend,
+                        capabilities.max_binding
                     )));
                 }
                 launches.push(Launch {

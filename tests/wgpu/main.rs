@@ -2,6 +2,7 @@
 #![cfg(all(feature = "wgpu", feature = "record"))]
 
 mod ahead;
+mod limits;
 mod measured;
 mod support;
 mod training;

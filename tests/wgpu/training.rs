@@ -1,11 +1,8 @@
 //! Whole recorded steps of a small transformer through the trainer, on the CPU and on wgpu.
 
-use std::sync::Arc;
-
 use gmatrix::backend::Values;
 use gmatrix::backend::wgpu::WgpuExecutor;
 use gmatrix::config::{Layers, Preset};
-use gmatrix::plan::{Arena, PlanBuilder, Segment};
 use gmatrix::record::{EndReason, MetricsRow};
 use gmatrix::trainer::Experiment;
 
@@ -165,19 +162,4 @@ fn wgpu_refuses_what_lavapipe_would_end_too_soon() {
     of_samples("stats.samples=150").expect("loops that end by themselves");
     let error = of_samples("stats.samples=151").expect_err("longer loops").to_string();
     assert!(error.contains("65,535") && error.contains("spectrum"), "{error}");
-}
-
-#[test]
-fn wgpu_refuses_what_is_too_large_by_name() {
-    if !supported() {
-        return;
-    }
-    let mut builder = PlanBuilder::new();
-    builder.buffer(Arena::Activations, "large", &[40_000_000]);
-    builder.segment(Segment::Step);
-    let plan = Arc::new(builder.finish().expect("a plan"));
-    let error = WgpuExecutor::new(plan, 1)
-        .expect_err("larger than one binding")
-        .to_string();
-    assert!(error.contains("Activations") && error.contains("160000000"), "{error}");
 }

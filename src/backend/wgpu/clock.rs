@@ -72,20 +72,20 @@ impl Clock {
         (self.resolved.clone(), u64::from(count * wgpu::QUERY_SIZE))
     }
 
-    /// Adds the spans of these launches, whose times were read back.
-    pub fn add(&mut self, launches: &[usize], runs: usize, times: &[u8]) {
+    /// Adds the spans of these launches, each of so many runs, whose times were read back.
+    pub fn add(&mut self, launches: &[(usize, usize)], times: &[u8]) {
         let times: Vec<u64> = times
             .as_chunks::<8>()
             .0
             .iter()
             .map(|bytes| u64::from_le_bytes(*bytes))
             .collect();
-        for (launch, pair) in launches.iter().zip(times.as_chunks::<2>().0) {
+        for ((launch, runs), pair) in launches.iter().zip(times.as_chunks::<2>().0) {
             let origin = *self.origin.get_or_insert(pair[0]);
             let seconds = |ticks: u64| ticks as f64 * self.period * 1e-9;
             self.spans.push(Span {
                 launch: *launch,
-                runs,
+                runs: *runs,
                 start: seconds(pair[0].saturating_sub(origin)),
                 seconds: seconds(pair[1].saturating_sub(pair[0])),
             });

@@ -89,9 +89,33 @@ fn best(instance: &wgpu::Instance) -> Result<wgpu::Adapter> {
 }
 
 /// Places within a binding are u32.
-const LARGEST_BINDING: u64 = 0xffff_ff00;
+pub(super) const LARGEST_BINDING: u64 = 0xffff_ff00;
 
-/// A device with its queue, limited to WebGPU's defaults wherever it runs, but for the size of buffers.
+/// What of an adapter an executor takes, as far as it is there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeviceOptions {
+    /// Sizes of buffers and bindings are at most these; the other limits are asked for as they are.
+    pub limits: wgpu::Limits,
+    /// Features that are used where the adapter has them.
+    pub features: wgpu::Features,
+}
+
+impl Default for DeviceOptions {
+    /// WebGPU's default limits wherever it runs, so that kernels behave alike, but buffers as large as the adapter's; and
+    /// its clock, which only profiles need.
+    fn default() -> Self {
+        Self {
+            limits: wgpu::Limits {
+                max_storage_buffer_binding_size: LARGEST_BINDING,
+                max_buffer_size: u64::MAX,
+                ..wgpu::Limits::default()
+            },
+            features: wgpu::Features::TIMESTAMP_QUERY,
+        }
+    }
+}
+
+/// A device with its queue.
 #[derive(Debug)]
 pub(super) struct Gpu {
     pub device: wgpu::Device,
@@ -118,23 +142,24 @@ impl Gpu {
         if let Some(gpu) = shared.upgrade().filter(|gpu| gpu.healthy().is_ok()) {
             return Ok(gpu);
         }
-        let gpu = Arc::new(Self::new()?);
+        let gpu = Arc::new(Self::new(&DeviceOptions::default())?);
         *shared = Arc::downgrade(&gpu);
         Ok(gpu)
     }
 
-    fn new() -> Result<Self> {
+    /// A device of its own.
+    pub fn new(options: &DeviceOptions) -> Result<Self> {
         let adapter = best(&instance())?;
         let summary = AdapterSummary::new(&adapter);
+        let wanted = &options.limits;
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("gmatrix"),
             required_limits: wgpu::Limits {
-                max_storage_buffer_binding_size: summary.max_binding.min(LARGEST_BINDING),
-                max_buffer_size: summary.max_buffer,
-                ..wgpu::Limits::default()
+                max_storage_buffer_binding_size: wanted.max_storage_buffer_binding_size.min(summary.max_binding),
+                max_buffer_size: wanted.max_buffer_size.min(summary.max_buffer),
+                ..wanted.clone()
             },
-            // Only profiles need it, and say so where it is missing.
-            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_features: adapter.features() & options.features,
             ..wgpu::DeviceDescriptor::default()
         }))
         .map_err(|why| Error::unsupported(format!("wgpu: {} gives no device: {why}", summary.name)))?;
@@ -149,9 +174,12 @@ impl Gpu {
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| keep(&late, error.to_string())));
         let lost = Arc::clone(&fault);
         device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                keep(&lost, format!("the device was lost: {message}"));
-            }
+            let why = if message.is_empty() {
+                format!("{reason:?}").to_lowercase()
+            } else {
+                message
+            };
+            keep(&lost, format!("the device was lost: {why}"));
         });
         let uniform_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some("uniforms"),
@@ -182,6 +210,20 @@ impl Gpu {
 
     /// Runs `work`; whatever wgpu finds wrong with it becomes an error that starts with `what`.
     pub fn checked<T>(&self, what: impl Fn() -> String, work: impl FnOnce() -> T) -> Result<T> {
+        let failed = |why: String| {
+            // wgpu lists causes over several lines.
+            let line = why.split_whitespace().collect::<Vec<_>>().join(" ");
+            Error::device(format!("{}: {line}", what()))
+        };
+        let healthy = || self.healthy().map_err(|fault| failed(fault.to_string()));
+        // What is asked of a lost device wgpu drops without a word.
+        healthy()?;
+        let result = self.scoped(work).map_err(failed)?;
+        healthy().map(|()| result)
+    }
+
+    /// Runs `work`, or tells in wgpu's own words what it finds wrong with it.
+    pub fn scoped<T>(&self, work: impl FnOnce() -> T) -> std::result::Result<T, String> {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -192,8 +234,8 @@ impl Gpu {
             pollster::block_on(memory.pop()),
         ];
         match errors.into_iter().flatten().next() {
-            Some(error) => Err(Error::device(format!("{}: {error}", what()))),
-            None => self.healthy().map(|()| result),
+            Some(error) => Err(error.to_string()),
+            None => Ok(result),
         }
     }
 
@@ -203,5 +245,12 @@ impl Gpu {
             Some(fault) => Err(Error::device(format!("wgpu, {}: {fault}", self.summary.name))),
             None => Ok(()),
         }
+    }
+
+    /// Ends the device, as a driver that gives up does.
+    pub fn destroy(&self) {
+        self.device.destroy();
+        // The callback that notes it comes from here.
+        let _ = self.device.poll(wgpu::PollType::Poll);
     }
 }

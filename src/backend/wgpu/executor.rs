@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::clock::{Clock, TIMED};
-use super::device::{AdapterSummary, Gpu};
-use super::manifest::capabilities;
+use super::device::{AdapterSummary, DeviceOptions, Gpu};
+use super::manifest::with_bindings;
 use super::readback::{Copy, Landings, Share, split_values, values};
 use super::record::{Recorded, Recorder, UNIFORM};
 use super::software::check_turns;
 use crate::backend::profile::Span;
 use crate::backend::{Executor, Pending, Precision, Values};
 use crate::error::{Error, Result};
-use crate::plan::{Arena, Buffer, BufferId, Capabilities, Element, Plan, Segment, lower};
+use crate::plan::{Arena, Buffer, BufferId, Element, Plan, Segment, lower};
 
 /// Runs plans on the best adapter there is, in f32.
 #[derive(Debug)]
@@ -32,26 +32,32 @@ pub struct WgpuExecutor {
 const STEPS: usize = 8;
 
 impl WgpuExecutor {
-    /// Memory, pipelines and recorded launches for `runs` runs of a plan; all memory is zero.
+    /// Memory, pipelines and recorded launches for `runs` runs of a plan; all memory is zero. Executors made so share one
+    /// device and what was compiled on it.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Unsupported`] without an adapter, for kernels that are not there yet, and for arenas
-    /// too large for one binding; compile and device errors with the kernel's name.
+    /// [`crate::error::ErrorKind::Unsupported`] without an adapter, for kernels that are not there yet, for an argument too
+    /// large for one binding and an arena too large for one buffer; compile and device errors with the kernel's name.
     pub fn new(plan: Arc<Plan>, runs: usize) -> Result<Self> {
-        let gpu = Gpu::shared()?;
+        Self::on(Gpu::shared()?, plan, runs)
+    }
+
+    /// The same on a device of its own, with no more of the adapter than the options allow.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_options(plan: Arc<Plan>, runs: usize, options: &DeviceOptions) -> Result<Self> {
+        Self::on(Arc::new(Gpu::new(options)?), plan, runs)
+    }
+
+    fn on(gpu: Arc<Gpu>, plan: Arc<Plan>, runs: usize) -> Result<Self> {
         let largest = gpu.device.limits().max_storage_buffer_binding_size;
-        let launches = lower(
-            &plan,
-            &Capabilities {
-                max_binding: usize::try_from(largest).unwrap_or(usize::MAX),
-                ..capabilities()
-            },
-        )?;
+        let launches = lower(&plan, &with_bindings(largest))?;
         if gpu.summary.name.contains("llvmpipe") {
             check_turns(&launches)?;
         }
         let arenas = allocate(&gpu, &plan, runs)?;
-        let mut recorder = Recorder::new(&gpu, &plan, &arenas, runs)?;
+        let mut recorder = Recorder::new(&gpu, &plan, &arenas, runs);
         let mut recorded = Vec::with_capacity(launches.len());
         for (place, launch) in launches.iter().enumerate() {
             recorded.extend(recorder.record(place, launch)?);
@@ -81,6 +87,12 @@ impl WgpuExecutor {
         &self.gpu.summary
     }
 
+    /// Destroys its device: whatever is asked of this executor from here on is an error, as after a driver's failure, and
+    /// so it is for those that share the device.
+    pub fn destroy_device(&self) {
+        self.gpu.destroy();
+    }
+
     /// Copies a part of a buffer to the host, behind all that was submitted before.
     fn read(&self, what: &str, share: Share<'_>) -> Result<Vec<u8>> {
         match self.landings.copy(&self.gpu, what, &[share])? {
@@ -106,7 +118,7 @@ impl WgpuExecutor {
             .collect();
         for part in all.chunks(TIMED) {
             let launches: Vec<&Recorded> = part.iter().map(|k| &self.launches[*k]).collect();
-            let places: Vec<usize> = launches.iter().map(|launch| launch.place).collect();
+            let places: Vec<(usize, usize)> = launches.iter().map(|launch| (launch.place, launch.runs())).collect();
             let (times, size) = self.gpu.checked(
                 || names(segments),
                 || {
@@ -122,7 +134,7 @@ impl WgpuExecutor {
                 size,
             };
             let times = self.read("times of launches", share)?;
-            clock.add(&places, self.runs, &times);
+            clock.add(&places, &times);
         }
         Ok(())
     }
@@ -303,11 +315,12 @@ fn allocate(gpu: &Gpu, plan: &Plan, runs: usize) -> Result<Vec<wgpu::Buffer>> {
         .map(|arena| {
             // An empty arena still needs a buffer where a kernel binds it as a whole.
             let size = ((plan.stride(*arena) * runs) as u64 * bytes(arena.element())).max(UNIFORM);
-            let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+            let limit = limits.max_buffer_size;
             if size > limit {
                 return Err(Error::unsupported(format!(
-                    "wgpu: arena {arena:?} needs {size} bytes for {runs} run(s), more than the {limit} bytes of one \
-                     binding; fewer runs or samples fit"
+                    "wgpu: arena {arena:?} needs {size} bytes for {runs} run(s), and a buffer of {} has at most {limit}; \
+                     fewer runs or samples fit, or the CPU backend",
+                    gpu.summary.name
                 )));
             }
             gpu.checked(

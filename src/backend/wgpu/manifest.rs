@@ -1,5 +1,6 @@
 //! The kernels this backend has, each with its body and how many workgroups one run of it takes.
 
+use super::device::{AdapterSummary, LARGEST_BINDING};
 use crate::plan::{BLOCK, Capabilities, GRAM_TILE, Kernel};
 
 /// A kernel of this backend.
@@ -128,10 +129,20 @@ pub fn kernels() -> Vec<Kernel> {
 
 /// What this backend can do on any device that offers WebGPU's default limits.
 pub fn capabilities() -> Capabilities {
+    with_bindings(wgpu::Limits::defaults().max_storage_buffer_binding_size)
+}
+
+/// What it can do on an adapter.
+pub fn capabilities_on(adapter: &AdapterSummary) -> Capabilities {
+    with_bindings(adapter.max_binding.min(LARGEST_BINDING))
+}
+
+/// What it can do where a binding holds so many bytes.
+pub(super) fn with_bindings(bytes: u64) -> Capabilities {
     Capabilities {
         backend: "wgpu",
         f64: false,
-        max_binding: wgpu::Limits::defaults().max_storage_buffer_binding_size as usize,
+        max_binding: usize::try_from(bytes).unwrap_or(usize::MAX),
         kernels: kernels(),
     }
 }

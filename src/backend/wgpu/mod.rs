@@ -6,12 +6,21 @@
 //!
 //! ```text
 //! shaders/k.wgsl + shaders/shared/*.wgsl + contract + specialisation ── source() ──► module ──► pipeline, cached
-//! launch ──► bind group of whole arenas, offsets and parameters in one uniform buffer, grid; all recorded once
+//! launch ──► bind group of ranges of arenas, offsets and parameters in one uniform buffer, grid; all recorded once
 //! ```
+//!
+//! Each arena is one buffer, as large as the adapter allows. A launch binds of it what its argument spans over all runs;
+//! where that exceeds the largest binding it is split over runs, whose results do not depend on it. So what must fit one
+//! binding is a single argument of a single run.
+//!
+//! A device that is lost, out of memory or refuses something makes an error that says what was being done: which kernel
+//! was compiled or bound, which segments were submitted, which buffer was read. A lost device stays lost; the next
+//! executor gets a new one.
 //!
 //! Real numbers are f32. Wide numbers are pairs of f32 (`shaders/shared/wide.wgsl`): 44 bits and more, but the exponent
 //! range of f32, so that what is below 1e-38, as the square of a gradient of 1e-20, becomes 0.
 
+mod argument;
 mod clock;
 mod device;
 mod executor;
@@ -21,7 +30,7 @@ mod record;
 mod software;
 mod source;
 
-pub use device::{AdapterSummary, adapters, probe};
+pub use device::{AdapterSummary, DeviceOptions, adapters, probe};
 pub use executor::WgpuExecutor;
-pub use manifest::{ABSENT, capabilities, kernels};
+pub use manifest::{ABSENT, capabilities, capabilities_on, kernels};
 pub use source::source;

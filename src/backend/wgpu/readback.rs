@@ -96,7 +96,7 @@ impl Copy {
             submission_index: Some(self.submission),
             timeout: None,
         });
-        self.gpu.healthy()?;
+        self.gpu.healthy().map_err(|why| failed(&why))?;
         polled.map_err(|why| failed(&why))?;
         // Another executor's thread may be the one that polled and is about to say so.
         self.mapped

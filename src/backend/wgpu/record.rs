@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 
+use super::argument::Argument;
 use super::device::{Compiled, Gpu};
 use super::manifest::find;
 use super::source::{ALWAYS, HEAD, binds_control, source};
@@ -24,6 +25,11 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
+    /// Runs that it is for.
+    pub fn runs(&self) -> usize {
+        self.grid[2] as usize
+    }
+
     /// Adds it to a pass.
     pub fn encode(&self, pass: &mut wgpu::ComputePass, uniforms: &wgpu::BindGroup) {
         let [x, y, z] = self.grid;
@@ -42,32 +48,29 @@ pub(super) struct Recorder<'a> {
     gpu: &'a Gpu,
     plan: &'a Plan,
     arenas: &'a [wgpu::Buffer],
-    runs: u32,
+    runs: usize,
     uniform_words: Vec<u32>,
 }
 
 impl<'a> Recorder<'a> {
-    pub fn new(gpu: &'a Gpu, plan: &'a Plan, arenas: &'a [wgpu::Buffer], runs: usize) -> Result<Self> {
-        let limit = gpu.device.limits().max_compute_workgroups_per_dimension;
-        let runs = u32::try_from(runs).ok().filter(|runs| *runs <= limit).ok_or_else(|| {
-            Error::unsupported(format!("wgpu: {runs} runs at once, more than the {limit} of one grid"))
-        })?;
-        Ok(Self {
+    pub fn new(gpu: &'a Gpu, plan: &'a Plan, arenas: &'a [wgpu::Buffer], runs: usize) -> Self {
+        Self {
             gpu,
             plan,
             arenas,
             runs,
             uniform_words: Vec::new(),
-        })
+        }
     }
 
-    /// The launch, ready to be encoded; none if it has no work.
-    pub fn record(&mut self, place: usize, launch: &Launch) -> Result<Option<Recorded>> {
+    /// The launch, ready to be encoded: once, or for some of the runs after the other where their arguments together are
+    /// too large for one binding. None if it has no work.
+    pub fn record(&mut self, place: usize, launch: &Launch) -> Result<Vec<Recorded>> {
         let contract = launch.kernel.contract();
         let shader = find(launch.kernel).expect("lowering has checked that the kernel is there");
         let groups = (shader.groups)(&launch.params, &launch.spec);
         if groups == 0 {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let (columns, rows) = self.grid(groups).ok_or_else(|| {
             Error::unsupported(format!(
@@ -92,39 +95,75 @@ impl<'a> Recorder<'a> {
                 compiled
             }
         };
-        let mut arenas: Vec<Arena> = launch.bindings.iter().map(|binding| binding.arena).collect();
-        if !binds_control(contract) {
-            arenas.push(Arena::Control);
-        }
-        let entries: Vec<wgpu::BindGroupEntry> = arenas
+        let mut arguments: Vec<Argument> = launch
+            .bindings
             .iter()
-            .enumerate()
-            .map(|(place, arena)| wgpu::BindGroupEntry {
-                binding: place as u32,
-                resource: self.arenas[arena.index()].as_entire_binding(),
-            })
+            .map(|binding| Argument::new(self.plan, binding))
             .collect();
-        let arguments = self.gpu.checked(
-            || format!("{}: arguments of kernel {}", launch.label, contract.name),
-            || {
-                self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                    label: Some(&launch.label),
-                    layout: &layout,
-                    entries: &entries,
+        if !binds_control(contract) {
+            arguments.push(Argument::control(self.plan));
+        }
+        let most = self.runs_at_once(launch, &arguments)?;
+        let mut recorded = Vec::new();
+        for first in (0..self.runs).step_by(most) {
+            let runs = most.min(self.runs - first);
+            let entries: Vec<wgpu::BindGroupEntry> = arguments
+                .iter()
+                .enumerate()
+                .map(|(place, argument)| wgpu::BindGroupEntry {
+                    binding: place as u32,
+                    resource: wgpu::BindingResource::Buffer(argument.range(self.arenas, first, runs)),
                 })
-            },
-        )?;
-        let uniform = self.uniform_words.len() as u64 * 4;
-        self.push_uniform(launch, columns, groups)?;
-        Ok(Some(Recorded {
-            place,
-            segment: launch.segment,
-            pipeline,
-            arguments,
-            uniform: u32::try_from(uniform)
-                .map_err(|_| Error::unsupported("wgpu: a plan with more than 16 million launches"))?,
-            grid: [columns, rows, self.runs],
-        }))
+                .collect();
+            let arguments_group = self.gpu.checked(
+                || format!("{}: arguments of kernel {}", launch.label, contract.name),
+                || {
+                    self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                        label: Some(&launch.label),
+                        layout: &layout,
+                        entries: &entries,
+                    })
+                },
+            )?;
+            let uniform = self.uniform_words.len() as u64 * 4;
+            self.push_uniform(launch, &arguments, columns, groups)?;
+            recorded.push(Recorded {
+                place,
+                segment: launch.segment,
+                pipeline: pipeline.clone(),
+                arguments: arguments_group,
+                uniform: u32::try_from(uniform)
+                    .map_err(|_| Error::unsupported("wgpu: a plan with more than 16 million launches"))?,
+                grid: [columns, rows, runs as u32],
+            });
+        }
+        Ok(recorded)
+    }
+
+    /// Most runs of which each argument fits one binding, and all of them one grid.
+    fn runs_at_once(&self, launch: &Launch, arguments: &[Argument]) -> Result<usize> {
+        let limits = self.gpu.device.limits();
+        let binding = limits.max_storage_buffer_binding_size;
+        let mut most = self
+            .runs
+            .max(1)
+            .min(limits.max_compute_workgroups_per_dimension as usize);
+        for argument in arguments {
+            let fit = argument.runs_within(binding);
+            if fit == 0 {
+                return Err(Error::unsupported(format!(
+                    "wgpu: {}: argument {} of kernel {} needs {} bytes, and a binding of {} has at most {binding}; fewer \
+                     samples or a smaller batch fit, or the CPU backend",
+                    launch.label,
+                    argument.name,
+                    launch.kernel.name(),
+                    argument.bytes(1),
+                    self.gpu.summary.name
+                )));
+            }
+            most = most.min(fit);
+        }
+        Ok(most)
     }
 
     /// Columns and rows of a grid of at least so many groups, as square as one dimension's limit demands.
@@ -134,7 +173,7 @@ impl<'a> Recorder<'a> {
         (rows <= limit).then(|| (groups.div_ceil(rows) as u32, rows as u32))
     }
 
-    fn push_uniform(&mut self, launch: &Launch, columns: u32, groups: u64) -> Result<()> {
+    fn push_uniform(&mut self, launch: &Launch, arguments: &[Argument], columns: u32, groups: u64) -> Result<()> {
         let control_stride = self.plan.stride(Arena::Control);
         let due = match launch.segment {
             _ if control_stride == 0 => ALWAYS,
@@ -146,10 +185,11 @@ impl<'a> Recorder<'a> {
         let head: [u32; HEAD.len()] = [columns, groups as u32, due, 0, control_stride as u32];
         self.uniform_words.extend(head);
         self.uniform_words.extend(&launch.params);
-        for binding in &launch.bindings {
-            // Arenas fit one binding of less than 2^32 bytes, so their offsets fit u32.
+        // The control block that is bound behind the launch's own arguments has no place among them.
+        for argument in &arguments[..launch.bindings.len()] {
+            // Bindings have less than 2^32 bytes, so places within them fit u32.
             self.uniform_words
-                .extend([binding.start as u32, self.plan.stride(binding.arena) as u32]);
+                .extend([argument.start() as u32, argument.stride as u32]);
         }
         if self.uniform_words.len() > end {
             return Err(Error::unsupported(format!(
@@ -181,7 +221,7 @@ impl<'a> Recorder<'a> {
         if !binds_control(contract) {
             entries.push(storage_entry(entries.len(), true));
         }
-        gpu.checked(String::new, || {
+        let compiled = gpu.scoped(|| {
             let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(&name),
                 source: wgpu::ShaderSource::Wgsl(text.into()),
@@ -204,14 +244,10 @@ impl<'a> Recorder<'a> {
                 cache: None,
             });
             (pipeline, layout)
-        })
-        .map_err(|error| {
-            ErrorKind::Compile {
-                kernel: name.clone(),
-                log: error.to_string().trim_start_matches(": ").to_owned(),
-            }
-            .into()
-        })
+        });
+        gpu.healthy()
+            .map_err(|fault| Error::device(format!("kernel {name}: {fault}")))?;
+        compiled.map_err(|log| ErrorKind::Compile { kernel: name, log }.into())
     }
 
     /// All uniform blocks in one buffer.
