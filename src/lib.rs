@@ -107,6 +107,8 @@ pub mod data;
 pub mod error;
 mod files;
 mod given;
+#[cfg(feature = "record")]
+pub mod intervention;
 pub mod loss;
 pub mod measure;
 pub mod model;
@@ -118,6 +120,8 @@ pub mod record;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod schedule;
+#[cfg(feature = "record")]
+mod sha256;
 pub mod sites;
 pub mod stats;
 pub mod structure;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::intervene_args::InterveneArgs;
 use crate::backend::Precision;
 use crate::config::{LossKind, Split, TaskOp};
 use crate::model::Activation;
@@ -52,6 +53,8 @@ pub(super) enum Command {
     Alignment(AlignmentArgs),
     /// Compare two networks: layers, frequencies, weights, predictions
     Compare(CompareArgs),
+    /// Begin a new run at a checkpoint of another, with something changed
+    Intervene(InterveneArgs),
     /// Try what is said about ntcov and Price's equation on small networks
     Theory(TheoryArgs),
     /// Measure how fast this machine is: bandwidth, matrix rate, every kernel, whole tasks

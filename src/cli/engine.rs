@@ -22,6 +22,7 @@ use crate::bench;
 use crate::comparison::{self, Checkpoint, Comparison, Ground};
 use crate::config::{Config, FurtherGram, Property};
 use crate::error::{Error, Result};
+use crate::intervention::{self, Arm, Branched};
 use crate::measure::{Measurement, Request, measure_on, per_sample_gradients_on};
 use crate::model::weights::{Overrides, read_weights, shape_metadata, write_transformer_lens};
 use crate::model::{Layout, ModelShape};
@@ -400,6 +401,12 @@ pub(super) fn compare(args: &CompareArgs) -> Result<Comparison> {
         directions: args.directions as usize,
     };
     comparison::compare(&make, (&a.shape, &a.weights), (&b.shape, &b.weights), &ground)
+}
+
+/// Makes a branch of a run. What an arm measures on the way is measured once, on the CPU in f64.
+pub(super) fn intervene(arm: &Arm, request: &intervention::Request<'_>) -> Result<Branched> {
+    let make = |plan: Arc<Plan>| cpu_executor(plan, Precision::F64);
+    intervention::branch(&make, arm, request)
 }
 
 /// Writes the report of a run directory or of a sweep's, and says where.

@@ -1,4 +1,4 @@
-//! The `gmatrix` program: flags are parsed in `args`, every command has a file, `engine` connects them to the library.
+//! The `gmatrix` program: flags are parsed in `args` and `intervene_args`, every command has a file, `engine` connects them to the library.
 
 mod alignment;
 mod args;
@@ -10,6 +10,8 @@ mod engine;
 mod export;
 mod gram;
 mod interrupt;
+mod intervene;
+mod intervene_args;
 mod measure;
 mod output;
 mod progress;
@@ -61,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Alignment(args) => alignment::run(&args),
         Command::Structure(args) => structure::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Intervene(args) => intervene::run(&args),
         Command::Theory(args) => theory::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => completions::run(&args),

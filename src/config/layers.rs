@@ -52,6 +52,14 @@ impl Layers {
         }
     }
 
+    /// Starts from a complete configuration.
+    pub fn from_config(config: Config) -> Self {
+        Self {
+            config,
+            origins: BTreeMap::new(),
+        }
+    }
+
     /// Takes over all keys of a TOML file.
     ///
     /// # Errors

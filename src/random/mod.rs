@@ -44,6 +44,8 @@ pub enum Purpose {
     Theory = 33,
     /// Points of a sweep; one sub-stream for each key.
     Sweep = 34,
+    /// Choices and noise of interventions on checkpoints.
+    Intervention = 35,
 }
 
 /// A random-access stream of numbers.

@@ -173,6 +173,16 @@ impl RunDirectory {
         info::write(&self.path, info)
     }
 
+    /// Writes the checkpoint at which a branch begins, in the order of [`Self::checkpoint`].
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Io`] names the file that could not be written.
+    pub fn begin_at(&self, weights: &TensorSet, state: &TensorSet, info: &RunInfo) -> Result<()> {
+        state.write(&self.checkpoint_path(info.step, STATE))?;
+        weights.write(&self.checkpoint_path(info.step, WEIGHTS))?;
+        info::write(&self.path, info)
+    }
+
     /// Keeps the weights of a step that need not be one of a checkpoint.
     ///
     /// # Errors
@@ -278,6 +288,45 @@ impl RunDirectory {
         }
         metrics::truncate(&self.path, step)
     }
+}
+
+/// A checkpoint of a run at a step, or its newest: the step, the file of the weights, and the state.
+///
+/// # Errors
+/// [`crate::ErrorKind::Io`] if it is no run directory, has no complete checkpoint there, or it is damaged.
+pub fn read_state(path: &Path, step: Option<u64>) -> Result<(u64, PathBuf, TensorSet)> {
+    if !path.join(CONFIG).is_file() {
+        return Err(Error::io(path, format!("is not a run directory: it holds no {CONFIG}")));
+    }
+    let folder = path.join(CHECKPOINTS);
+    let names = listing::names(&folder)?;
+    let with = |suffix| -> Vec<u64> {
+        let numbers = names
+            .iter()
+            .filter_map(|name| listing::number_in(name, "step-", suffix));
+        numbers.collect()
+    };
+    let states = with(STATE);
+    let complete: Vec<u64> = with(WEIGHTS).into_iter().filter(|step| states.contains(step)).collect();
+    let found = match step {
+        Some(step) => complete.contains(&step).then_some(step),
+        None => complete.last().copied(),
+    };
+    let Some(found) = found else {
+        let steps: Vec<String> = complete.iter().map(ToString::to_string).collect();
+        return Err(Error::io(
+            path,
+            match (step, steps.is_empty()) {
+                (Some(step), false) => format!(
+                    "has no checkpoint with its state at step {step}, expected one of {}",
+                    steps.join(", ")
+                ),
+                _ => "has no checkpoint with its state yet".to_owned(),
+            },
+        ));
+    };
+    let file = |suffix| folder.join(format!("step-{found:08}{suffix}"));
+    Ok((found, file(WEIGHTS), TensorSet::read(&file(STATE))?))
 }
 
 /// The weights of the newest checkpoint in a run directory, whether the run goes on or not.

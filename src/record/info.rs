@@ -52,6 +52,25 @@ pub struct RunInfo {
     pub memorised_step: Option<u64>,
     /// First step at which the running median of the test accuracy was at least 0.95.
     pub grokked_step: Option<u64>,
+    /// Where it branched off another run, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Lineage>,
+}
+
+/// Where a branch began, and what was changed there.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lineage {
+    /// Directory of the parent, as it was named.
+    pub run: String,
+    /// Updates made at the checkpoint.
+    pub step: u64,
+    /// What was done, as `ablate`.
+    pub arm: String,
+    /// The command line behind it.
+    pub arguments: Vec<String>,
+    /// SHA-256 of the parent's weights file at that step.
+    pub weights_sha256: String,
 }
 
 /// Time spent on a run, all its resumed parts together.

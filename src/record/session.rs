@@ -224,7 +224,8 @@ impl Recording {
         info.updated = info::now();
         info.step = step;
         info.timings.wall_seconds = seconds;
-        info.timings.steps_per_second = if seconds > 0.0 { step as f64 / seconds } else { 0.0 };
+        let made = step - info.parent.as_ref().map_or(0, |parent| parent.step.min(step));
+        info.timings.steps_per_second = if seconds > 0.0 { made as f64 / seconds } else { 0.0 };
     }
 }
 

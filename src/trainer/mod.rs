@@ -404,7 +404,7 @@ impl Trainer {
 }
 
 /// The control block of a run that has not begun.
-fn control_block(config: &Config, run: u32) -> Vec<u32> {
+pub(crate) fn control_block(config: &Config, run: u32) -> Vec<u32> {
     let mut block = vec![0; control::WORDS];
     let seed = config.task.seed;
     block[control::RUN] = run;
