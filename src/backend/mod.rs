@@ -29,7 +29,7 @@ use std::sync::Arc;
 use profile::Span;
 
 use crate::error::{Error, Result};
-use crate::plan::{BufferId, Plan, Segment};
+use crate::plan::{BufferId, Capabilities, Plan, Segment};
 
 /// Precision of [`crate::plan::Element::Real`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -156,6 +156,9 @@ pub trait Executor {
 
 /// Makes the executor of a plan for one run: a backend with its device and precision.
 pub type Make<'a> = &'a dyn Fn(Arc<Plan>) -> Result<Box<dyn Executor>>;
+
+/// Makes the executor of a plan for so many runs, and says what its backend has.
+pub type MakeFor<'a> = &'a dyn Fn(Arc<Plan>, Precision, usize) -> Result<(Box<dyn Executor>, Capabilities)>;
 
 /// The CPU's executor for one run.
 ///

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{Executor, Pending, Precision, Values};
 use crate::error::Result;
@@ -27,7 +28,7 @@ pub struct Span {
 pub const TRACED: usize = 100_000;
 
 /// All launches of one kernel.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Total {
     /// How often it was launched.
     pub calls: u64,
@@ -91,41 +92,9 @@ impl Profile {
         segments.iter().filter_map(|segment| self.segments.get(segment)).sum()
     }
 
-    /// A table: kernel, calls, time, GB/s, GFLOP/s and share of the time. A rate that the contract does not count is left
-    /// out.
+    /// The totals as [`table`] prints them.
     pub fn table(&self) -> String {
-        let totals = self.totals();
-        let all: f64 = totals.iter().map(|(_, total)| total.seconds).sum();
-        let mut text = format!(
-            "{:<22} {:>10} {:>12} {:>10} {:>10} {:>7}\n",
-            "kernel", "calls", "seconds", "GB/s", "GFLOP/s", "share"
-        );
-        let rate = |amount: f64, seconds: f64| {
-            if amount > 0.0 && seconds > 0.0 {
-                format!("{:.2}", amount / seconds / 1e9)
-            } else {
-                "-".to_owned()
-            }
-        };
-        for (name, total) in &totals {
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                text,
-                "{name:<22} {:>10} {:>12.6} {:>10} {:>10} {:>6.1}%",
-                total.calls,
-                total.seconds,
-                rate(total.bytes, total.seconds),
-                rate(total.flops, total.seconds),
-                100.0 * total.seconds / all
-            );
-        }
-        let _ = writeln!(
-            text,
-            "{:<22} {:>10} {all:>12.6}",
-            "all",
-            totals.iter().map(|(_, total)| total.calls).sum::<u64>()
-        );
-        text
+        table(&self.totals())
     }
 
     /// Spans beyond those that the trace holds.
@@ -135,23 +104,68 @@ impl Profile {
 
     /// The first launches, at most [`TRACED`], as JSON for Perfetto or Chrome's `about:tracing`: one track a segment.
     pub fn trace(&self) -> String {
-        let name = |segment: Segment| {
-            json!({
-                "name": "thread_name", "ph": "M", "pid": 0, "tid": segment.index(),
-                "args": { "name": segment.name() },
-            })
-        };
-        let names = Segment::ALL.into_iter().map(name);
-        let events = self.traced.iter().map(|span| {
+        let events: Vec<Value> = segment_names(0).chain(self.events()).collect();
+        json!({ "traceEvents": events }).to_string()
+    }
+
+    /// The same launches as events of process 0, times in microseconds since the first.
+    pub fn events(&self) -> impl Iterator<Item = Value> + '_ {
+        self.traced.iter().map(|span| {
             let launch = &self.launches[span.launch];
             json!({
                 "name": launch.label, "cat": launch.kernel.name(), "ph": "X", "pid": 0, "tid": launch.segment.index(),
                 "ts": span.start * 1e6, "dur": span.seconds * 1e6,
                 "args": { "kernel": launch.kernel.name(), "params": launch.params },
             })
-        });
-        json!({ "traceEvents": names.chain(events).collect::<Vec<_>>() }).to_string()
+        })
     }
+}
+
+/// The names of a process's tracks, one a segment.
+pub fn segment_names(process: usize) -> impl Iterator<Item = Value> {
+    Segment::ALL.into_iter().map(move |segment| {
+        json!({
+            "name": "thread_name", "ph": "M", "pid": process, "tid": segment.index(),
+            "args": { "name": segment.name() },
+        })
+    })
+}
+
+/// A table of totals by kernel: calls, time, GB/s, GFLOP/s and share of the time. A rate that the contract does not count
+/// is left out.
+pub fn table(totals: &[(impl AsRef<str>, Total)]) -> String {
+    let all: f64 = totals.iter().map(|(_, total)| total.seconds).sum();
+    let mut text = format!(
+        "{:<22} {:>10} {:>12} {:>10} {:>10} {:>7}\n",
+        "kernel", "calls", "seconds", "GB/s", "GFLOP/s", "share"
+    );
+    let rate = |amount: f64, seconds: f64| {
+        if amount > 0.0 && seconds > 0.0 {
+            format!("{:.2}", amount / seconds / 1e9)
+        } else {
+            "-".to_owned()
+        }
+    };
+    for (name, total) in totals {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<22} {:>10} {:>12.6} {:>10} {:>10} {:>6.1}%",
+            name.as_ref(),
+            total.calls,
+            total.seconds,
+            rate(total.bytes, total.seconds),
+            rate(total.flops, total.seconds),
+            100.0 * total.seconds / all
+        );
+    }
+    let _ = writeln!(
+        text,
+        "{:<22} {:>10} {all:>12.6}",
+        "all",
+        totals.iter().map(|(_, total)| total.calls).sum::<u64>()
+    );
+    text
 }
 
 /// An executor whose launches are timed; what it does is the same.

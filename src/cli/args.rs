@@ -175,6 +175,9 @@ pub(super) struct SweepArgs {
     /// Go on with the sweep in that directory, or join the processes that work on it
     #[arg(long)]
     pub resume: bool,
+    /// What computes; auto takes CUDA, else a hardware wgpu adapter, else the CPU
+    #[arg(long, value_enum, default_value_t)]
+    pub backend: BackendArg,
     /// Do part i of n only, from 1; the directory may have been begun by another part
     #[arg(long, value_name = "i/n")]
     pub shard: Option<String>,
@@ -190,6 +193,9 @@ pub(super) struct SweepArgs {
     /// Print the runs, the packs, memory and an estimate of the time, and end
     #[arg(long, conflicts_with_all = ["out", "resume", "slurm"])]
     pub dry_run: bool,
+    /// Time all launches, and print at the end where the time went; profile/trace.json is for Perfetto
+    #[arg(long, conflicts_with = "dry_run")]
+    pub profile: bool,
     /// Show no progress
     #[arg(long)]
     pub quiet: bool,

@@ -207,6 +207,20 @@ fn executor(plan: &Arc<Plan>, device: DeviceArgs, usual: Precision) -> Result<(B
     }
 }
 
+/// An executor of a plan for so many runs, and what its backend has.
+pub(super) fn executor_for(
+    backend: BackendArg,
+    plan: &Arc<Plan>,
+    precision: Precision,
+    runs: usize,
+) -> Result<(Box<dyn Executor>, Capabilities)> {
+    let backend = match backend {
+        BackendArg::Auto => automatic(plan, precision),
+        named => named,
+    };
+    Ok((executor_of(backend, plan, precision, runs)?, capabilities(backend)?))
+}
+
 /// An executor of a plan for so many runs.
 fn executor_of(backend: BackendArg, plan: &Arc<Plan>, precision: Precision, runs: usize) -> Result<Box<dyn Executor>> {
     let plan = plan.clone();

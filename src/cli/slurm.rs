@@ -24,7 +24,9 @@ pub(super) fn submit(args: &SweepArgs, tasks: u32, directory: &SweepDirectory) -
     let program =
         std::env::current_exe().map_err(|e| Error::io("gmatrix", format!("its own path is not known: {e}")))?;
     let script = dir.join(SCRIPT);
-    let text = script_text(&program, &dir, tasks, &args.sbatch);
+    let profile = if args.profile { " --profile" } else { "" };
+    let flags = format!("--backend {} --quiet{profile}", args.backend.name());
+    let text = script_text(&program, &dir, tasks, &args.sbatch, &flags);
     files::replace(&script, |file| file.write_all(text.as_bytes()))?;
 
     let mut sbatch = Command::new("sbatch");
@@ -46,7 +48,7 @@ pub(super) fn submit(args: &SweepArgs, tasks: u32, directory: &SweepDirectory) -
 }
 
 /// The job script. A task that is requeued goes on from the checkpoints of its runs.
-fn script_text(program: &Path, dir: &Path, tasks: u32, options: &[String]) -> String {
+fn script_text(program: &Path, dir: &Path, tasks: u32, options: &[String], flags: &str) -> String {
     let logs = dir.join(LOGS).join("%a.log");
     let mut text = format!(
         "#!/bin/sh\n#SBATCH --job-name=gmatrix\n#SBATCH --array=1-{tasks}\n#SBATCH --requeue\n#SBATCH --open-mode=append\n\
@@ -57,7 +59,7 @@ fn script_text(program: &Path, dir: &Path, tasks: u32, options: &[String]) -> St
         text += &format!("#SBATCH {option}\n");
     }
     text + &format!(
-        "exec {} sweep {} --out {} --quiet --shard \"$SLURM_ARRAY_TASK_ID/{tasks}\"\n",
+        "exec {} sweep {} --out {} {flags} --shard \"$SLURM_ARRAY_TASK_ID/{tasks}\"\n",
         quoted(program),
         quoted(&dir.join("sweep.toml")),
         quoted(dir)
@@ -87,6 +89,7 @@ mod tests {
             Path::new("/a b"),
             3,
             &["--time=60".to_owned()],
+            "--backend cpu --quiet",
         );
         assert!(
             text.contains("#SBATCH --output=\"/a b/slurm/%a.log\"\n#SBATCH --time=60\n"),
@@ -94,7 +97,7 @@ mod tests {
         );
         assert!(
             text.ends_with(
-                "exec '/bin/gmatrix' sweep '/a b/sweep.toml' --out '/a b' --quiet --shard \"$SLURM_ARRAY_TASK_ID/3\"\n"
+                "exec '/bin/gmatrix' sweep '/a b/sweep.toml' --out '/a b' --backend cpu --quiet --shard \"$SLURM_ARRAY_TASK_ID/3\"\n"
             ),
             "{text}"
         );

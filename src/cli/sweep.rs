@@ -11,7 +11,10 @@ use super::args::SweepArgs;
 use super::progress::{LINE_EVERY, clock};
 use super::{INTERRUPTED, engine, interrupt, output, slurm};
 use crate::error::{Error, Result};
-use crate::sweep::{Pack, Progress, Shard, SweepDirectory, SweepSpec, Watcher, packs, seconds_per_step, work};
+use crate::sweep::{
+    How, Pack, Progress, Shard, SweepDirectory, SweepSpec, Watcher, packs, profile_tables, profiles, seconds_per_step,
+    work, write_sweep_trace,
+};
 
 /// Where sweeps without `--out` go.
 const SWEEPS: &str = "sweeps";
@@ -38,7 +41,12 @@ pub(super) fn run(args: &SweepArgs) -> Result<ExitCode> {
     }
     let interrupted = interrupt::flag()?;
     let mut display = Display::new(args.quiet);
-    let worked = work(&directory, &spec, shard, &mut display, &interrupted);
+    let how = How {
+        shard,
+        make: &|plan, precision, runs| engine::executor_for(args.backend, &plan, precision, runs),
+        profile: args.profile,
+    };
+    let worked = work(&directory, &spec, how, &mut display, &interrupted);
     display.finish();
     let dir = out.display();
     if !worked? {
@@ -46,10 +54,20 @@ pub(super) fn run(args: &SweepArgs) -> Result<ExitCode> {
         return Ok(ExitCode::from(INTERRUPTED));
     }
     engine::sweep_report(&directory, &spec)?;
+    if args.profile {
+        print_profile(&directory)?;
+    }
     let Progress { ended, ended_here, .. } = display.last;
     let runs = if ended == 1 { "run" } else { "runs" };
     output::print(&format!("{dir}: {ended} {runs} ended, {ended_here} of them here\n"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints where the time of all workers so far went, and writes their trace.
+fn print_profile(directory: &SweepDirectory) -> Result<()> {
+    let profiles = profiles(directory)?;
+    let trace = write_sweep_trace(directory, &profiles)?;
+    output::print(&format!("{}\ntrace: {}\n", profile_tables(&profiles), trace.display()))
 }
 
 /// Leaves the runs to a job array.
@@ -68,6 +86,9 @@ fn by_slurm(args: &SweepArgs, tasks: u32, directory: &SweepDirectory, spec: &Swe
                 spec.runs.len()
             ),
         ));
+    }
+    if args.profile {
+        print_profile(directory)?;
     }
     output::print(&format!("{}: {ended} runs ended\n", dir.display()))?;
     Ok(ExitCode::SUCCESS)

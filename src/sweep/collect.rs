@@ -12,6 +12,7 @@ use super::axis::number;
 use super::directory::SweepDirectory;
 use super::spec::{SweepRun, SweepSpec};
 use super::summary::summary;
+use super::twins::compare_twins;
 use crate::config::key_names;
 use crate::error::{Error, Result};
 use crate::record::{is_finished, read_json, read_metrics, read_run_info, write_json, write_table};
@@ -118,7 +119,8 @@ struct Kept {
 pub fn collect(directory: &SweepDirectory, spec: &SweepSpec) -> Result<Vec<EndedRun>> {
     directory.alone(|| {
         let found: Result<Vec<Option<EndedRun>>> = spec.runs.par_iter().map(|run| look(directory, run)).collect();
-        let runs: Vec<EndedRun> = found?.into_iter().flatten().collect();
+        let mut runs: Vec<EndedRun> = found?.into_iter().flatten().collect();
+        compare_twins(directory, &mut runs)?;
         if !runs.is_empty() {
             let path = directory.path().join(RUNS);
             write_table(&path, table(&runs).map_err(|e| Error::io(&path, e))?)?;

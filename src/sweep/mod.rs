@@ -30,9 +30,13 @@ mod estimate;
 #[cfg(feature = "record")]
 mod pack;
 #[cfg(feature = "record")]
+mod profile;
+#[cfg(feature = "record")]
 mod shard;
 #[cfg(feature = "record")]
 mod summary;
+#[cfg(feature = "record")]
+mod twins;
 #[cfg(feature = "record")]
 mod worker;
 
@@ -43,6 +47,7 @@ pub use {
     directory::SweepDirectory,
     estimate::seconds_per_step,
     pack::{Pack, packs},
+    profile::{PackProfile, profile_tables, profiles, write_sweep_trace},
     shard::Shard,
-    worker::{Progress, Watcher, work},
+    worker::{How, Progress, Watcher, work},
 };

@@ -1,23 +1,24 @@
 //! Does the runs of a sweep: takes those that nobody has, trains them side by side, records each for itself.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::directory::SweepDirectory;
 use super::pack::{Pack, packs};
+use super::profile::Watch;
 use super::shard::Shard;
 use super::spec::{SweepRun, SweepSpec};
-use crate::backend::cpu_executor_for;
+use crate::backend::{Executor, MakeFor, Precision, cpu, cpu_executor_for};
 use crate::error::{Error, Result};
+use crate::plan::{Capabilities, Plan};
 use crate::record::{
     Chunk, Claim, Claimed, Ended, MetricsRow, Recording, RunDirectory, claim, is_finished, keep_last_weights,
 };
 use crate::trainer::{Experiment, Identity, SlotRun, Trainer};
 
-/// Name of the backend in `run.json`.
-const BACKEND: &str = "cpu";
 /// Between two looks at runs that other workers have.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How soon an interruption is noticed meanwhile.
@@ -49,6 +50,32 @@ impl Watcher for () {
     fn progress(&mut self, _: &Progress) {}
 }
 
+/// How a worker goes about it.
+#[derive(Clone, Copy)]
+pub struct How<'a> {
+    /// The part of the runs that it does; all where there is none.
+    pub shard: Option<Shard>,
+    /// What makes its executors.
+    pub make: MakeFor<'a>,
+    /// Whether it times its launches, which may slow them down, and notes what became of its lanes, for
+    /// [`super::profiles`].
+    pub profile: bool,
+}
+
+impl Default for How<'static> {
+    /// All runs, on the CPU.
+    fn default() -> Self {
+        fn on_cpu(plan: Arc<Plan>, precision: Precision, runs: usize) -> Result<(Box<dyn Executor>, Capabilities)> {
+            Ok((cpu_executor_for(plan, precision, runs)?, cpu::capabilities()))
+        }
+        Self {
+            shard: None,
+            make: &on_cpu,
+            profile: false,
+        }
+    }
+}
+
 /// Works until all runs (of the shard) have ended, here or in other processes, or until `interrupted` is set, which
 /// leaves a checkpoint of each run that trains. Says whether all ended.
 ///
@@ -57,14 +84,15 @@ impl Watcher for () {
 pub fn work(
     directory: &SweepDirectory,
     spec: &SweepSpec,
-    shard: Option<Shard>,
+    how: How<'_>,
     watcher: &mut dyn Watcher,
     interrupted: &AtomicBool,
 ) -> Result<bool> {
-    let is_ours = |number: u32| shard.is_none_or(|shard| shard.has(number));
+    let is_ours = |number: u32| how.shard.is_none_or(|shard| shard.has(number));
     let mut worker = Worker {
         directory,
         spec,
+        how,
         open: spec
             .runs
             .iter()
@@ -78,8 +106,8 @@ pub fn work(
     worker.progress.runs = worker.open.len();
     let packs = packs(spec)?;
     loop {
-        for pack in &packs {
-            worker.train(pack)?;
+        for (k, pack) in packs.iter().enumerate() {
+            worker.train(k, pack)?;
             if worker.is_interrupted() {
                 return Ok(false);
             }
@@ -98,6 +126,7 @@ pub fn work(
 struct Worker<'a> {
     directory: &'a SweepDirectory,
     spec: &'a SweepSpec,
+    how: How<'a>,
     /// Runs not known to have ended.
     open: BTreeSet<u32>,
     progress: Progress,
@@ -114,8 +143,17 @@ struct Occupant {
 }
 
 impl<'a> Worker<'a> {
-    /// Trains all runs of a pack that are free.
-    fn train(&mut self, pack: &Pack) -> Result<()> {
+    /// Trains all runs of a pack that are free; it is the k-th.
+    fn train(&mut self, k: usize, pack: &Pack) -> Result<()> {
+        let mut watch = None;
+        let trained = self.train_watched(k, pack, &mut watch);
+        match watch {
+            Some(watch) => trained.and(watch.finish(self.directory)),
+            None => trained,
+        }
+    }
+
+    fn train_watched(&mut self, k: usize, pack: &Pack, watch: &mut Option<Watch>) -> Result<()> {
         let mut queue: VecDeque<u32> = pack
             .runs
             .iter()
@@ -123,7 +161,7 @@ impl<'a> Worker<'a> {
             .filter(|run| self.open.contains(run))
             .collect();
         let slots = pack.slots(self.spec.pack).min(queue.len());
-        let mut trainer: Option<Trainer> = None;
+        let mut made: Option<(Trainer, &'static str)> = None;
         let mut places: Vec<Option<Occupant>> = (0..slots).map(|_| None).collect();
         loop {
             for (slot, place) in places.iter_mut().enumerate().filter(|(_, place)| place.is_none()) {
@@ -133,27 +171,37 @@ impl<'a> Worker<'a> {
                 let Some((run, claimed)) = self.next(&mut queue)? else {
                     break;
                 };
-                let trainer = match &mut trainer {
-                    Some(trainer) => trainer,
+                let (trainer, backend) = match &mut made {
+                    Some(made) => made,
                     none => {
-                        let executor = cpu_executor_for(pack.program.plan.clone(), pack.precision, slots)?;
-                        none.insert(Trainer::new(pack.program.clone(), executor, slots))
+                        let (mut executor, backend) =
+                            (self.how.make)(pack.program.plan.clone(), pack.precision, slots)?;
+                        if self.how.profile {
+                            let (begun, timed) = Watch::begin(executor, &backend, &self.name(), k, slots)?;
+                            (*watch, executor) = (Some(begun), timed);
+                        }
+                        none.insert((Trainer::new(pack.program.clone(), executor, slots), backend.backend))
                     }
                 };
-                *place = Some(move_in(trainer, slot, run, claimed)?);
+                *place = Some(move_in(trainer, slot, run, claimed, backend)?);
             }
             let training = places.iter().flatten().count();
-            let Some(trainer) = trainer.as_mut().filter(|_| training > 0) else {
+            let Some((trainer, _)) = made.as_mut().filter(|_| training > 0) else {
                 return Ok(());
             };
             self.progress.training = training;
-            self.chunk(trainer, &mut places)?;
+            self.chunk(trainer, &mut places, watch.as_mut())?;
             self.watcher.progress(&self.progress);
         }
     }
 
     /// Makes the steps up to the next place at which one of the runs is looked at; runs that end leave.
-    fn chunk(&mut self, trainer: &mut Trainer, places: &mut [Option<Occupant>]) -> Result<()> {
+    fn chunk(
+        &mut self,
+        trainer: &mut Trainer,
+        places: &mut [Option<Occupant>],
+        watch: Option<&mut Watch>,
+    ) -> Result<()> {
         let step_in = |trainer: &Trainer, slot: usize| trainer.status(slot).map_or(0, |status| status.step);
         let before: Vec<u64> = (0..places.len()).map(|slot| step_in(trainer, slot)).collect();
         // A run that was killed after its last checkpoint is over as it comes back.
@@ -164,7 +212,13 @@ impl<'a> Worker<'a> {
             Some(place.as_ref()?.recording.limit(step).saturating_sub(step))
         });
         let steps = steps.min().unwrap_or(0);
+        let begun = Instant::now();
         let mut rows: VecDeque<MetricsRow> = trainer.run_chunk(steps)?.into();
+        if let Some(watch) = watch {
+            let occupied = || places.iter().enumerate().filter(|(_, place)| place.is_some());
+            let made = occupied().map(|(slot, _)| step_in(trainer, slot) - before[slot]).sum();
+            watch.chunk(steps, occupied().count(), made, begun.elapsed().as_secs_f64());
+        }
         let is_interrupted = self.is_interrupted();
         for (slot, place) in places.iter_mut().enumerate() {
             let Some(occupant) = place else { continue };
@@ -196,6 +250,15 @@ impl<'a> Worker<'a> {
             }
         }
         Ok(())
+    }
+
+    /// How the worker is called in a profile.
+    fn name(&self) -> String {
+        let process = std::process::id();
+        match self.how.shard {
+            Some(shard) => format!("part {shard}, process {process}"),
+            None => format!("process {process}"),
+        }
     }
 
     /// The next run of the queue that is free.
@@ -248,9 +311,25 @@ impl<'a> Worker<'a> {
 }
 
 /// Starts a run in a slot, or goes on with it there.
-fn move_in(trainer: &mut Trainer, slot: usize, run: &SweepRun, claimed: Claimed) -> Result<Occupant> {
+///
+/// # Errors
+/// [`crate::ErrorKind::Unsupported`] if it was begun on another backend: its numbers would be of two kinds.
+fn move_in(
+    trainer: &mut Trainer,
+    slot: usize,
+    run: &SweepRun,
+    claimed: Claimed,
+    backend: &'static str,
+) -> Result<Occupant> {
+    let before = &claimed.info.backend;
+    if claimed.checkpoint.is_some() && before != backend {
+        return Err(Error::unsupported(format!(
+            "run {} was begun on {before}, expected --backend {before} to go on with it, not {backend}",
+            run.number
+        )));
+    }
     let experiment = Experiment::new(&run.config)?;
-    let identity = Identity::new(&experiment, BACKEND);
+    let identity = Identity::new(&experiment, backend);
     trainer.fill(slot, run.number, &experiment)?;
     let columns = trainer.columns().to_vec();
     let mut in_slot = SlotRun {

@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use arrow_array::{Array, BooleanArray, Float64Array, Int64Array, StringArray};
+use gmatrix::backend::Precision;
+use gmatrix::config::LossKind;
 use gmatrix::record::{read_metrics, read_run_info};
 use gmatrix::sweep::collect;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -128,4 +130,46 @@ fn the_report_has_pictures_then_tables_and_leads_to_the_runs() {
             .unwrap_or_else(|| panic!("{part} does not follow in the page"));
         from += found;
     }
+}
+
+/// In f64 and f32, with the accurate and the naive loss: every run has the most exact one as its twin.
+#[test]
+fn twins_part_where_their_losses_do() {
+    let text = "[sweep]\nseeds = 2\nprecision = [\"f32\", \"f64\"]\n\
+                [axes]\nloss.kind = [\"cross_entropy_naive\", \"cross_entropy\"]\noptimizer.lr = [1e-3, 0.5]\n";
+    let sweep = Sweep::new(text);
+    let directory = sweep.work("out");
+    let found = collect(&directory, &sweep.spec).unwrap();
+    let losses = |number: u32| read_metrics(&directory.run(number)).unwrap();
+    let mut parted = 0;
+    for ended in &found {
+        let run = &ended.run;
+        let same = |other: &&gmatrix::sweep::SweepRun| {
+            other.config.task.seed == run.config.task.seed
+                && other.config.optimizer == run.config.optimizer
+                && other.precision == Precision::F64
+                && other.config.loss.kind == LossKind::CrossEntropy
+        };
+        let exact = sweep.spec.runs.iter().find(same).unwrap().number;
+        if run.number == exact {
+            assert_eq!(ended.number("twin"), None);
+            continue;
+        }
+        assert_eq!(ended.number("twin"), Some(f64::from(exact)));
+        let (a, b) = (losses(exact), losses(run.number));
+        let pairs: Vec<_> = a.measured("batch_loss").zip(b.measured("batch_loss")).collect();
+        let apart = |bound: f64| {
+            let far = |((_, x), (_, y)): &((u64, f64), (u64, f64))| (x - y).abs() > bound * x.abs().max(y.abs());
+            pairs.iter().find(|pair| far(pair)).map(|((step, _), _)| *step as f64)
+        };
+        assert_eq!(ended.number("twin.differs"), apart(0.0), "run {}", run.number);
+        assert_eq!(ended.number("twin.parts"), apart(0.01), "run {}", run.number);
+        if run.precision == Precision::F32 {
+            assert!(ended.number("twin.differs").unwrap() < 3.0);
+        }
+        parted += usize::from(ended.number("twin.parts").is_some());
+    }
+    println!("{parted} of {} parted by 1 %", found.len());
+    let page = gmatrix::report::write_sweep_report(&directory, &sweep.spec, &found).unwrap();
+    assert!(fs::read_to_string(page).unwrap().contains("id=\"twins\""));
 }

@@ -1,5 +1,6 @@
 //! Workers on real runs: in packs, alone, killed, side by side, in parts.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -8,9 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use gmatrix::backend::cpu_executor;
+use gmatrix::plan::Capabilities;
 use gmatrix::random::{Purpose, Stream};
 use gmatrix::record::{EndReason, MetricsTable, RunDirectory, RunInfo, read_metrics, read_run_info, record};
-use gmatrix::sweep::{Progress, SweepDirectory, SweepSpec, Watcher, work};
+use gmatrix::sweep::{How, Progress, SweepDirectory, SweepSpec, Watcher, profiles, work};
 use gmatrix::trainer::{Experiment, RecordedRun, Trainer};
 
 /// Runs of a fraction of a second.
@@ -58,7 +60,7 @@ impl Sweep {
     /// Does all runs in this process, in a directory of this name.
     pub fn work(&self, name: &str) -> SweepDirectory {
         let directory = SweepDirectory::open(&self.out(name), &self.spec, false).unwrap();
-        let done = work(&directory, &self.spec, None, &mut (), &AtomicBool::new(false)).unwrap();
+        let done = work(&directory, &self.spec, How::default(), &mut (), &AtomicBool::new(false)).unwrap();
         assert!(done);
         directory
     }
@@ -209,11 +211,20 @@ fn an_interrupted_sweep_goes_on_where_it_was() {
     for after in 1..12 {
         let flag = AtomicBool::new(false);
         let mut watcher = Interrupt { after, flag: &flag };
-        if work(&directory, &sweep.spec, None, &mut watcher, &flag).unwrap() {
+        if work(&directory, &sweep.spec, How::default(), &mut watcher, &flag).unwrap() {
             break;
         }
     }
-    assert!(work(&directory, &sweep.spec, None, &mut (), &AtomicBool::new(false)).unwrap());
+    assert!(
+        work(
+            &directory,
+            &sweep.spec,
+            How::default(),
+            &mut (),
+            &AtomicBool::new(false)
+        )
+        .unwrap()
+    );
     assert_eq!(sweep.data("out"), sweep.data("whole"));
 }
 
@@ -250,6 +261,83 @@ fn twenty_kills_lose_nothing_and_double_nothing() {
     let output = sweep.command("out", &["--resume"]).output().unwrap();
     expect(&output, 0);
     assert_eq!(sweep.data("out"), sweep.data("whole"));
+}
+
+#[test]
+fn a_profile_counts_lanes_and_launches_of_all_parts() {
+    let sweep = Sweep::new(UNEVEN);
+    for shard in ["1/2", "2/2"] {
+        let output = sweep.command("out", &["--shard", shard, "--profile"]).output().unwrap();
+        let said = expect(&output, 0);
+        assert!(said.contains("optimizer") && said.contains("trace: "), "{said}");
+    }
+    let (directory, _) = SweepDirectory::find(&sweep.out("out")).unwrap();
+    let found = profiles(&directory).unwrap();
+    let workers: Vec<&str> = found.iter().map(|pack| pack.worker.as_str()).collect();
+    assert_eq!(workers.len(), 2);
+    assert!(workers[0].starts_with("part 1/2, process ") && workers[1].starts_with("part 2/2, process "));
+    // Four runs each of 23, 60 and 41 steps.
+    assert_eq!(found.iter().map(|pack| pack.steps).sum::<u64>(), 4 * (23 + 60 + 41));
+    for pack in &found {
+        assert_eq!((pack.pack, pack.lanes), (0, 3));
+        assert_eq!(pack.steps + pack.masked + pack.empty, pack.offered);
+        // Chunks end where one of the runs does, so that no lane is masked; the last runs leave lanes empty.
+        assert_eq!(pack.masked, 0);
+        assert!(pack.empty > 0 && pack.chunk_seconds <= pack.seconds);
+        // One launch is for all lanes.
+        let steps_at_once = pack.offered / 3;
+        assert_eq!(pack.kernels["optimizer"].calls, steps_at_once);
+        assert!(pack.kernels["matmul"].flops > 0.0 && !pack.events.is_empty());
+    }
+    let trace = fs::read_to_string(sweep.out("out").join("profile/trace.json")).unwrap();
+    let trace: serde_json::Value = serde_json::from_str(&trace).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let processes: BTreeSet<u64> = events.iter().map(|event| event["pid"].as_u64().unwrap()).collect();
+    assert_eq!(processes, BTreeSet::from([0, 1]));
+    assert!(
+        events
+            .iter()
+            .all(|event| event["ts"].as_f64().is_none_or(|ts| ts >= 0.0))
+    );
+    // Timed or not, the numbers are the same.
+    sweep.work("whole");
+    assert_eq!(sweep.data("out"), sweep.data("whole"));
+}
+
+/// Sets a flag once a step was made.
+struct Begun<'a>(&'a AtomicBool);
+
+impl Watcher for Begun<'_> {
+    fn progress(&mut self, progress: &Progress) {
+        self.0.store(progress.steps > 0, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_run_goes_on_where_it_was_begun() {
+    let sweep = Sweep::new("[sweep]\nseeds = 1\n");
+    let directory = SweepDirectory::open(&sweep.out("out"), &sweep.spec, false).unwrap();
+    let flag = AtomicBool::new(false);
+    assert!(!work(&directory, &sweep.spec, How::default(), &mut Begun(&flag), &flag).unwrap());
+    let other = How {
+        make: &|plan, precision, runs| {
+            let (executor, capabilities) = (How::default().make)(plan, precision, runs)?;
+            let backend = "other";
+            Ok((
+                executor,
+                Capabilities {
+                    backend,
+                    ..capabilities
+                },
+            ))
+        },
+        ..How::default()
+    };
+    let refused = work(&directory, &sweep.spec, other, &mut (), &AtomicBool::new(false)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "run 0 was begun on cpu, expected --backend cpu to go on with it, not other"
+    );
 }
 
 /// The instant between the last `run.json` and the removal of what only an unfinished run needs.

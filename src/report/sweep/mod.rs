@@ -43,6 +43,7 @@ pub fn write_sweep_report(directory: &SweepDirectory, spec: &SweepSpec, runs: &[
         }
         tables::overview(&mut body, runs, &axes);
         tables::classes(&mut body, runs, &axes);
+        tables::twins(&mut body, runs);
         tables::correlations(&mut body, runs, &axes);
         tables::frequencies(&mut body, runs);
         tables::runs(&mut body, directory, runs, &spec.axes);

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::groups::{by, by_all, gap, median_gap};
 use crate::analysis::correlation::spearman;
 use crate::analysis::frequency_models::{Oscillation, compare_frequencies};
+use crate::analysis::series::median;
 use crate::report::page::escape;
 use crate::report::words::{count, number};
 use crate::sweep::{EndedRun, SweepDirectory};
@@ -96,6 +97,42 @@ pub(super) fn classes(body: &mut String, runs: &[EndedRun], axes: &[&str]) {
         body,
         "Over what was recorded after grokking, at most its last 20,000 steps. A run that stops soon after grokking shows \
          little: look at the column steps_after of runs.parquet.",
+    );
+    close(body);
+}
+
+/// When runs parted from their most exact twins; nothing where there are none.
+pub(super) fn twins(body: &mut String, runs: &[EndedRun]) {
+    let with_twin: Vec<&EndedRun> = runs.iter().filter(|run| run.results.contains_key("twin")).collect();
+    if with_twin.is_empty() {
+        return;
+    }
+    let kinds = ["sweep.precision", "loss.kind"];
+    let steps = ["median step of the first bit", "parted by 1 %", "median step of that"];
+    begin(
+        body,
+        "twins",
+        "Precision twins",
+        &[&kinds[..], &["runs"], &steps].concat(),
+    );
+    for group in by_all(with_twin.into_iter(), &kinds) {
+        let found = |name: &str| -> Vec<f64> { group.runs.iter().filter_map(|run| run.number(name)).collect() };
+        let middle = |name: &str| match found(name) {
+            none if none.is_empty() => "–".to_owned(),
+            steps => number(median(&steps)),
+        };
+        let mut cells: Vec<String> = kinds.iter().map(|kind| shown(group.runs[0], kind)).collect();
+        cells.push(count(group.runs.len() as u64));
+        cells.push(middle("twin.differs"));
+        cells.push(count(found("twin.parts").len() as u64));
+        cells.push(middle("twin.parts"));
+        row(body, &cells);
+    }
+    end(body);
+    note(
+        body,
+        "The batch loss of a run against that of its most exact twin (f64 before f32, the accurate loss before the naive one), \
+         which begins with the same weights. Medians are of the runs that differ or parted.",
     );
     close(body);
 }
