@@ -304,6 +304,41 @@ fn a_profile_counts_lanes_and_launches_of_all_parts() {
     assert_eq!(sweep.data("out"), sweep.data("whole"));
 }
 
+/// Runs side by side on a GPU, each as alone.
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_sweep_on_wgpu_has_the_runs_of_train_on_wgpu() {
+    if let Err(why) = gmatrix::backend::wgpu::probe() {
+        let required = std::env::var("GMATRIX_REQUIRE").unwrap_or_default();
+        assert!(!required.split(',').any(|name| name == "wgpu"), "{why}");
+        println!("unsupported: {why}");
+        return;
+    }
+    let sweep = Sweep::new("[sweep]\nseeds = 3\npack = 2\n");
+    expect(&sweep.command("out", &["--backend", "wgpu"]).output().unwrap(), 0);
+    for run in &sweep.spec.runs {
+        let path = sweep.out("out").join(format!("runs/{:06}", run.number));
+        assert_eq!(read_run_info(&path).unwrap().backend, "wgpu");
+        let alone = sweep.out(&format!("alone-{}", run.number));
+        let mut train = Command::new(assert_cmd::cargo::cargo_bin("gmatrix"));
+        train
+            .args(["train", "--quiet", "--backend", "wgpu", "--out"])
+            .arg(&alone);
+        expect(&train.arg(path.join("config.toml")).output().unwrap(), 0);
+        let [packed, alone] = [path, alone].map(|path| read_metrics(&path).unwrap());
+        assert_eq!(packed.steps, alone.steps);
+        for (name, values) in &alone.columns {
+            let bits = |values: &[f64]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!(
+                bits(&packed.columns[name]),
+                bits(values),
+                "{name} of run {}",
+                run.number
+            );
+        }
+    }
+}
+
 /// Sets a flag once a step was made.
 struct Begun<'a>(&'a AtomicBool);
 
