@@ -1,7 +1,7 @@
 """Compares gmatrix with its peers: first whether all compute the same numbers, then what it takes them.
 
     python benches/peers/run.py --quick
-    python benches/peers/run.py --out peers-results
+    python benches/peers/run.py --out target/peers-results
 
 benches/peers/README.md says what is compared and how.
 """
@@ -47,7 +47,7 @@ def cores():
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("peers-results"), help="directory to write to [%(default)s]")
+    parser.add_argument("--out", type=Path, default=Path("target/peers-results"), help="directory to write to [%(default)s]")
     parser.add_argument("--tasks", default="*", metavar="PATTERNS", help="patterns of task names, by commas, as 'gram/*,step'")
     parser.add_argument("--peers", default="*", metavar="PATTERNS", help="patterns of peers, by commas; gmatrix is one")
     parser.add_argument("--rounds", type=int, default=5, help="rounds in which the peers take turns [%(default)s]")
