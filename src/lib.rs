@@ -120,6 +120,7 @@ pub mod record;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod schedule;
+pub mod selection;
 #[cfg(feature = "record")]
 mod sha256;
 pub mod sites;

@@ -51,6 +51,8 @@ pub(super) enum Command {
     Structure(StructureArgs),
     /// Measure whether samples that agree with the others keep their gradients, from the weights a run kept
     Alignment(AlignmentArgs),
+    /// Take the change of traits apart over the training samples, from the weights a run kept
+    Selection(SelectionArgs),
     /// Compare two networks: layers, frequencies, weights, predictions
     Compare(CompareArgs),
     /// Begin a new run at a checkpoint of another, with something changed
@@ -353,6 +355,32 @@ pub(super) struct AlignmentArgs {
     /// Samples of the fixed subset of the training split
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(2..))]
     pub samples: u32,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+const SELECTION_EXAMPLES: &str = "\
+Examples:
+  gmatrix selection runs/quick-0
+  gmatrix selection runs/quick-0 --every 100 --samples 512 --frequency 5
+
+Writes selection.parquet, a row for each step whose weights were kept, and report.html with its
+charts. See docs/structure.md.";
+
+#[derive(Debug, Args)]
+#[command(after_help = SELECTION_EXAMPLES)]
+pub(super) struct SelectionArgs {
+    /// Run directory
+    pub dir: PathBuf,
+    /// Only steps that are multiples of it
+    #[arg(long, value_name = "STEPS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub every: u64,
+    /// Samples of the fixed subset of the training split
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(2..))]
+    pub samples: u32,
+    /// A frequency whose phases at the label group the samples as well
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    pub frequency: Option<u32>,
     #[command(flatten)]
     pub device: DeviceArgs,
 }

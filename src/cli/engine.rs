@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::args::{
-    AlignmentArgs, BackendArg, CompareArgs, DeviceArgs, ExportArgs, GramArgs, MeasureArgs, SpectrumArg, SplitArg,
-    TrainArgs,
+    AlignmentArgs, BackendArg, CompareArgs, DeviceArgs, ExportArgs, GramArgs, MeasureArgs, SelectionArgs, SpectrumArg,
+    SplitArg, TrainArgs,
 };
 use super::output;
 use crate::alignment::{Choice, write_alignment};
@@ -28,6 +28,7 @@ use crate::model::weights::{Overrides, read_weights, shape_metadata, write_trans
 use crate::model::{Layout, ModelShape};
 use crate::plan::{Capabilities, Plan, PlanBuilder, lower};
 use crate::record::{NamedTensor, Run, TensorSet, newest_weights};
+use crate::selection;
 use crate::sites::{self, Sites};
 use crate::structure::{self, Table};
 use crate::sweep::{SweepDirectory, SweepSpec, collect};
@@ -372,6 +373,18 @@ pub(super) fn alignment(args: &AlignmentArgs) -> Result<usize> {
         samples: args.samples as usize,
     };
     write_alignment(&args.dir, &make, &choice)
+}
+
+/// Takes the change of traits apart over the training samples of a run; says at how many steps.
+pub(super) fn selection(args: &SelectionArgs) -> Result<usize> {
+    let precision = measuring(args.device);
+    let make = |plan: Arc<Plan>| executor(&plan, args.device, precision).map(|(executor, _)| executor);
+    let choice = selection::Choice {
+        every: args.every,
+        samples: args.samples as usize,
+        frequency: args.frequency,
+    };
+    selection::write_selection(&args.dir, &make, &choice)
 }
 
 /// Compares two networks on the same examples.

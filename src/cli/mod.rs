@@ -16,6 +16,7 @@ mod measure;
 mod output;
 mod progress;
 mod report;
+mod selection;
 mod slurm;
 mod structure;
 mod sweep;
@@ -61,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Alignment(args) => alignment::run(&args),
+        Command::Selection(args) => selection::run(&args),
         Command::Structure(args) => structure::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Intervene(args) => intervene::run(&args),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Request, numbers};
+use super::{Request, numbers, words};
 use crate::backend::{Executor, Make, cpu_executor};
 use crate::config::LossKind;
 use crate::data::{Samples, Source};
@@ -55,6 +55,42 @@ pub fn per_sample_gradients_on(
     Ok(())
 }
 
+/// What a sample's loss does to the weights.
+#[derive(Debug, Clone, Copy)]
+pub struct SampleGradient<'a> {
+    /// Of its loss `[P]`, in the order of the network's layout.
+    pub gradient: &'a [f64],
+    /// Its loss.
+    pub loss: f64,
+    /// Norm of its residual: of the derivative of its loss by its logits.
+    pub residual: f64,
+}
+
+/// Gradient, loss and residual of every sample, sample by sample.
+///
+/// # Errors
+/// As [`per_sample_gradients_on`].
+pub fn sample_gradients_on(
+    make: Make,
+    shape: &ModelShape,
+    weights: &[f64],
+    examples: &Examples,
+    loss: LossKind,
+    mut visit: impl FnMut(usize, SampleGradient<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut pass = GradientPass::new(make, shape, weights, 1, loss)?;
+    for sample in 0..examples.n {
+        let (gradient, losses) = pass.run(&examples.select(&[sample as u32]))?;
+        let found = SampleGradient {
+            gradient: &gradient,
+            loss: losses[0],
+            residual: pass.residuals()?[0],
+        };
+        visit(sample, found)?;
+    }
+    Ok(())
+}
+
 /// The sum of the gradients of all samples' losses `[P]`, in the order of the network's layout, and their losses `[N]`.
 ///
 /// # Errors
@@ -78,6 +114,7 @@ struct GradientPass {
     samples: Samples,
     gradient: View,
     loss: View,
+    cotangent: Cotangent,
 }
 
 impl GradientPass {
@@ -102,7 +139,23 @@ impl GradientPass {
             samples,
             gradient,
             loss,
+            cotangent,
         })
+    }
+
+    /// The norms of the residuals of the samples that ran last.
+    fn residuals(&mut self) -> Result<Vec<f64>> {
+        let executor = self.executor.as_mut();
+        let scaled = numbers(executor, self.cotangent.logits)?;
+        let exponents = words(executor, self.cotangent.exponent)?;
+        let classes = scaled.len() / exponents.len();
+        let norm = |row: &[f64]| row.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let unscale = |exponent: u32| -f64::from(exponent as i32);
+        Ok(scaled
+            .chunks_exact(classes)
+            .zip(exponents)
+            .map(|(row, exponent)| norm(row) * unscale(exponent).exp2())
+            .collect())
     }
 
     /// The sum of the samples' gradients, and their losses.

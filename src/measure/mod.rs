@@ -2,7 +2,9 @@
 
 mod gradients;
 
-pub use gradients::{gradient_sum_on, per_sample_gradients, per_sample_gradients_on};
+pub use gradients::{
+    SampleGradient, gradient_sum_on, per_sample_gradients, per_sample_gradients_on, sample_gradients_on,
+};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -26,6 +26,7 @@ use crate::alignment::read_alignment;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::record::{RunInfo, read_metrics, read_run_info};
+use crate::selection::read_selection;
 use crate::structure::read_structure;
 use facts::Facts;
 use recorded::Recorded;
@@ -46,7 +47,10 @@ pub fn write_report(dir: &Path) -> Result<PathBuf> {
         return Err(Error::io(dir, "no such directory; expected a run directory"));
     }
     let mut table = read_metrics(dir)?;
-    for more in [read_structure(dir)?, read_alignment(dir)?].into_iter().flatten() {
+    for more in [read_structure(dir)?, read_alignment(dir)?, read_selection(dir)?]
+        .into_iter()
+        .flatten()
+    {
         table.join(&more);
     }
     let config_path = dir.join("config.toml");

@@ -3,4 +3,5 @@
 mod alignment;
 mod closed_form;
 mod oracle;
+mod selection;
 mod weights;

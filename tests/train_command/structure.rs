@@ -3,6 +3,7 @@
 use std::fs;
 
 use gmatrix::alignment::read_alignment;
+use gmatrix::selection::read_selection;
 use gmatrix::structure::{FILE, read_structure};
 
 use super::stopped::assert_same_data;
@@ -118,4 +119,62 @@ fn alignment_along_a_run() {
         "{}",
         text(&output.stderr)
     );
+}
+
+#[test]
+fn selection_along_a_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let minibatch = ["optimizer.batch=8"];
+    expect(
+        &train(dir.path(), "run", &[&TINY, &KEPT, &minibatch], &[])
+            .output()
+            .unwrap(),
+        0,
+    );
+    let arguments = [
+        "selection",
+        "run",
+        "--samples",
+        "12",
+        "--every",
+        "15",
+        "--frequency",
+        "2",
+    ];
+    let output = command(dir.path(), &arguments).output().unwrap();
+    expect(&output, 0);
+    assert_eq!(text(&output.stdout), "run: selection at 5 steps\n");
+    let table = read_selection(&dir.path().join("run")).unwrap().unwrap();
+    assert_eq!(table.steps, [0, 15, 30, 45, 60]);
+    let column = |name: &str| &table.columns[&format!("selection.{name}")];
+    assert!(column("samples").iter().all(|n| *n == 12.0));
+    for name in ["train_loss", "test_loss", "half_norm2"] {
+        for k in 0..5 {
+            let of = |term: &str| column(&format!("{name}.{term}"))[k];
+            let near = |a: f64, b: f64| {
+                assert!(
+                    (a - b).abs() < 1e-10 * (a.abs() + b.abs() + of("uniform").abs()),
+                    "{a} {b}"
+                )
+            };
+            near(of("change"), of("uniform") + of("covariance"));
+            for grouping in ["class", "loss_quarter", "phase"] {
+                near(
+                    of("covariance"),
+                    of(&format!("between.{grouping}")) + of(&format!("within.{grouping}")),
+                );
+            }
+        }
+        let drift = column(&format!("{name}.drift"));
+        assert!(drift.iter().any(|x| x.is_finite()), "{drift:?}");
+    }
+    // Descent lowers the training loss.
+    assert!(column("train_loss.change")[1] < 0.0);
+    let report = fs::read_to_string(dir.path().join("run/report.html")).unwrap();
+    assert!(report.contains("id=\"chart-selection-test\""));
+    let output = command(dir.path(), &["selection", "run", "--every", "7000"])
+        .output()
+        .unwrap();
+    // Step 0 is a multiple of everything.
+    expect(&output, 0);
 }

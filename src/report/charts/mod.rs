@@ -5,6 +5,7 @@ mod geometry;
 mod learning;
 mod noise;
 mod properties;
+mod selection;
 mod structure;
 
 use super::chart::Drawn;
@@ -58,6 +59,13 @@ pub fn draw(recorded: &Recorded, config: &Config) -> Vec<Section> {
             id: "alignment",
             title: "Do aligned gradients persist",
             charts: alignment::charts(recorded),
+        });
+    }
+    if recorded.suffixes("selection.".to_owned()).next().is_some() {
+        sections.push(Section {
+            id: "selection",
+            title: "Selection among samples",
+            charts: selection::charts(recorded),
         });
     }
     sections
