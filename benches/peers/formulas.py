@@ -3,6 +3,8 @@
 Formulas: docs/columns.md.
 """
 
+from functools import reduce
+
 
 def participation(traced, squares, n, diagonal_squares):
     """Participation ratio, and the same without the ceiling at n."""
@@ -27,32 +29,48 @@ def cosine(xp, K):
     return K / norms[:, None] / norms[None, :]
 
 
+def pair_sums(xp, K, norms, block):
+    """What takes a pass over all pairs, by blocks of rows that stay in a cache."""
+    n, means, inverse = len(K), K.mean(0), 1 / norms
+    mean = means.mean()
+    parts = []
+    for start in range(0, n, block):
+        I = slice(start, min(start + block, n))
+        k = K[I]
+        c = k * inverse[I, None] * inverse
+        z = k - means[I, None] - (means - mean)
+        parts.append(((k * k).sum(), c.sum(), (c * c).sum(), (z * z).sum(), (c < 0).sum(), c.min()))
+    *columns, least = zip(*parts)
+    return [sum(column) for column in columns] + [reduce(xp.minimum, least)]
+
+
 def statistics(xp, K):
     """All of tasks.STATISTICS. No gradient may be zero: at initial weights none is."""
     n = len(K)
+    block = 256 if xp.__name__ == "torch" and K.device.type == "cpu" else n  # JAX fuses the passes itself
     square = K.diagonal()
     norms = xp.sqrt(square)
     S, Q = square.sum(), K.sum()
     alpha = Q / (n * S)
     logs = xp.log(norms)
-    C = cosine(xp, K)
+    squares, cosines, cosine_squares, centred_squares, negative, least = pair_sums(xp, K, norms, block)
     found = {
         "per_sample_norm_mean": norms.mean(), "per_sample_norm_min": norms.min(), "per_sample_norm_max": norms.max(),
         "per_sample_norm_log_sd": xp.sqrt(((logs - logs.mean()) ** 2).mean()),
         "coherence": alpha, "coherence_unbiased": (n * alpha - 1) / (n - 1),
         "noise_trace": (S - Q / n) / (n - 1), "noise_g2": (Q - S) / (n * (n - 1)),
-        "mean_cosine": (C.sum() - n) / (n * (n - 1)), "min_cosine": C.min(),
-        "negative_fraction": (C < 0).sum() / (n * (n - 1)),
+        "mean_cosine": (cosines - n) / (n * (n - 1)), "min_cosine": least,
+        "negative_fraction": negative / (n * (n - 1)),
     }
-    Kc = centred(K)
-    diagonal = Kc.diagonal()
-    trace, squares, fourth = diagonal.sum(), (Kc * Kc).sum(), (diagonal * diagonal).sum()
+    means = K.mean(0)
+    diagonal = square - 2 * means + means.mean()
+    trace, fourth = diagonal.sum(), (diagonal * diagonal).sum()
     found["centring_condition"] = S / trace
     ratio = "participation_ratio"
-    found[f"raw.{ratio}"], found[f"raw.{ratio}_population"] = participation(S, (K * K).sum(), n, (square * square).sum())
-    found[f"cosine.{ratio}"], found[f"cosine.{ratio}_population"] = participation(n, (C * C).sum(), n, n)
-    found[f"centred.{ratio}"] = trace**2 / squares
-    found[f"centred.{ratio}_population"] = centred_population(n, trace, squares, fourth)
+    found[f"raw.{ratio}"], found[f"raw.{ratio}_population"] = participation(S, squares, n, (square * square).sum())
+    found[f"cosine.{ratio}"], found[f"cosine.{ratio}_population"] = participation(n, cosine_squares, n, n)
+    found[f"centred.{ratio}"] = trace**2 / centred_squares
+    found[f"centred.{ratio}_population"] = centred_population(n, trace, centred_squares, fourth)
     return found
 
 

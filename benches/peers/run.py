@@ -37,6 +37,7 @@ class Options:
     threads: int
     rounds: int
     repeats: int
+    budget: float
     pythons: dict  # peer -> interpreter of an environment of its own
     environment: dict
 
@@ -52,6 +53,8 @@ def arguments():
     parser.add_argument("--peers", default="*", metavar="PATTERNS", help="patterns of peers, by commas; gmatrix is one")
     parser.add_argument("--rounds", type=int, default=5, help="rounds in which the peers take turns [%(default)s]")
     parser.add_argument("--repeats", type=int, default=5, help="calls of a peer in a round [%(default)s]")
+    parser.add_argument("--budget", type=float, default=20.0, metavar="SECONDS", help="of timed calls, after which a peer has made "
+                        "enough of them for a task [%(default)s]")
     parser.add_argument("--quick", action="store_true", help="the smaller sizes, 2 rounds of 3 calls")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=("f32", "f64"), default="f32")
@@ -63,8 +66,8 @@ def arguments():
     parser.add_argument("--require-all", action="store_true", help="fail if a peer is absent")
     parser.add_argument("--agreement-only", action="store_true", help="compare numbers and time nothing")
     given = parser.parse_args()
-    for name in ("rounds", "repeats", "threads"):
-        if getattr(given, name) < 1:
+    for name in ("rounds", "repeats", "budget", "threads"):
+        if not getattr(given, name) >= 1:
             parser.error(f"--{name} {getattr(given, name)}: expected at least 1")
     if given.threads > cores():
         parser.error(f"--threads {given.threads}: this machine lends {cores()}")
@@ -127,7 +130,7 @@ def main():
         parser.error(f"--out {given.out}: is not empty")
     (out / "logs").mkdir(parents=True)
     pythons = dict(pair.split("=", 1) for pair in given.python)
-    options = Options(out, out / "inputs", given.device, given.precision, given.threads, given.rounds, given.repeats, pythons,
+    options = Options(out, out / "inputs", given.device, given.precision, given.threads, given.rounds, given.repeats, given.budget, pythons,
                       environment)
     prefix = ["taskset", "-c", ",".join(map(str, sorted(os.sched_getaffinity(0))[: given.threads]))] if given.threads < cores() else []
     program = Program(Path(program_path).resolve(), given.device, given.precision, given.set, environment, prefix)
@@ -156,15 +159,16 @@ def main():
     except Failed as error:
         sys.exit(f"run.py: gmatrix {error}")
     measured = program if "gmatrix" in names else None
-    can = lambda task: [peer for peer in peers if peer.why_not(task.kind, given.device) is None]
+    can = lambda task: [peer for peer in peers if peer.why_not(task.kind, given.device) is None and task.size <= peer.largest]
 
     result = {
         "machine": {"system": platform.platform(), "processor": processor(), "cores": cores(), "threads": given.threads,
                     "device": given.device, "gpu": gpu() if given.device == "cuda" else None, "precision": given.precision},
         "versions": {"gmatrix": program.version(), "python": platform.python_version(), "peers": installed},
-        "settings": {"rounds": given.rounds, "repeats": given.repeats, "quick": given.quick, "overrides": given.set},
+        "settings": {"rounds": given.rounds, "repeats": given.repeats, "budget": given.budget, "quick": given.quick, "overrides": given.set},
         "does": {peer.name: peer.does for peer in PEERS}, "kinds": KINDS, "bounds": BOUNDS[given.precision], "absent": absent,
-        "cannot": {peer.name: {kind: why for kind in KINDS if (why := peer.why_not(kind, given.device))} for peer in peers},
+        "cannot": {peer.name: {kind: why for kind in KINDS if (why := peer.why_not(kind, given.device))} | peer.limit()
+                   for peer in peers},
         "agreement": {}, "tasks": {},
     }
     for task in small:

@@ -50,7 +50,8 @@ def markdown(result):
         return table(["", *tables], [[name, *(cell(one.get(name)) for one in tables.values())] for name in found])
 
     if result["agreement"]:
-        error = lambda one: "" if one is None else "failed" if "failed" in one else f"{one['error']:.1e}" + ("" if one["agrees"] else " (!)")
+        mark = lambda one: "" if one["agrees"] else " (!)"
+        error = lambda one: "" if one is None else "failed" if "failed" in one else f"{one['error']:.1e}{mark(one)}"
         parts += ["## Agreement\n", "Errors against plain PyTorch in float64; `agreement.py` defines them. (!): above the bound, "
                   + ", ".join(f"{kind} {bound:.0e}" for kind, bound in result["bounds"].items()) + ".\n",
                   grid(result["agreement"], error)]
@@ -77,7 +78,8 @@ def markdown(result):
     parts += ["## What a peer is, and what it has no part in\n",
               table(["peer", "what it does", "no part in"],
                     [[name, result["does"][name], grouped(reasons)] for name, reasons in result["cannot"].items()])]
-    failures = [(name, task, one["error"]) for task, found in result["tasks"].items() for name, one in found["results"].items() if "error" in one]
+    failures = [(name, task, one["error"]) for task, found in result["tasks"].items()
+                for name, one in found["results"].items() if "error" in one]
     failures += [(name, f"agreement on {task}", one["failed"]) for task, found in result["agreement"].items()
                  for name, one in found.items() if "failed" in one]
     if failures:
@@ -92,6 +94,7 @@ def picture(path, result):
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "peers"}
     import matplotlib.pyplot as plt
 
     tables = {name: {peer: one["seconds"] for peer, one in task["results"].items() if "seconds" in one}
@@ -112,6 +115,7 @@ def picture(path, result):
         axis.barh(order, medians, xerr=spread, color=colours, error_kw={"lw": 1})
         axis.set_xscale("log")
         axis.set_xlim(left=min(medians) / 3)
+        axis.minorticks_off()
         axis.set_title(f"{name}, ms", fontsize=9)
         axis.tick_params(labelsize=7)
     for axis in axes.flat[len(tables):]:

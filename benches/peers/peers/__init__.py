@@ -18,6 +18,12 @@ class Peer:
     kinds: tuple
     cannot: dict = field(default_factory=dict)  # kind -> reason
     devices: tuple = ("cpu", "cuda")
+    compiles_late: bool = False  # its second call may still compile, so it is never timed
+    largest: float = float("inf")  # beyond it a call takes minutes, and `beyond` says why
+    beyond: str = ""
+
+    def limit(self):
+        return {f"more than {self.largest:,}": self.beyond} if self.beyond else {}
 
     def why_not(self, kind, device):
         """Why it has no part in a task, or None."""
@@ -51,7 +57,8 @@ PEERS = (
     Peer("torch-compile", "torch_compile", ("torch",),
          "torch.compile of forward, backward and optimiser; of the whole structured Gram matrix",
          ("step", "runs", "gram", "statistics", "spectrum"),
-         {"ntcov": "torch.compile does not trace autograd.grad with retained graphs; as torch.func it is torch-vmap"}),
+         {"ntcov": "torch.compile does not trace autograd.grad with retained graphs; as torch.func it is torch-vmap"},
+         compiles_late=True),
     Peer("torch-cuda-graphs", "torch_cuda_graphs", ("torch",), "a captured step, replayed", ("step", "runs"),
          {"else": "kernels of these sizes are bound by arithmetic, not by launches: as torch-structured or torch-vmap"}, ("cuda",)),
     Peer("torch-processes", "torch_processes", ("torch",), "as many processes as cores, runs shared out among them, one thread each",
@@ -73,5 +80,6 @@ PEERS = (
     Peer("curvlinops", "curvlinops_peer", ("torch", "curvlinops-for-pytorch"),
          "JacobianLinearOperator of the map from samples to losses, applied to its transpose", GRAM,
          {"step": "gives linear operators and trains nothing", "runs": "gives linear operators and trains nothing",
-          "ntcov": "an operator is of one function of each sample; a property is a function of all samples"}),
+          "ntcov": "an operator is of one function of each sample; a property is a function of all samples"},
+         largest=1024, beyond="each of N columns costs two passes over all N samples"),
 )
