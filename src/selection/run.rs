@@ -14,7 +14,7 @@ use crate::random::batch_index;
 use crate::record::{MetricsTable, kept_weights, read_rows, write_named_rows};
 use crate::task::{Examples, Task, gram_subset};
 
-/// Name of the file in a run directory: `step`, `run` and the columns `selection.*`.
+/// Name of the file in a run directory: `step`, `run` and the columns `price.samples.*`.
 pub const FILE: &str = "selection.parquet";
 /// Into how many parts the circle of a frequency's phases is cut.
 const PHASES: usize = 8;
@@ -99,9 +99,9 @@ impl Population<'_> {
         let labels: Vec<Vec<usize>> = groupings.iter().map(|(_, labels)| labels.clone()).collect();
         let mut columns = BTreeMap::new();
         let residuals = &found.residuals;
-        let mut put = |name: String, value: f64| columns.insert(format!("selection.{name}"), value);
+        let mut put = |name: String, value: f64| columns.insert(format!("price.samples.{name}"), value);
         let counted = residuals.iter().filter(|r| **r != 0.0).count();
-        put("samples".to_owned(), counted as f64);
+        put("count".to_owned(), counted as f64);
         put(
             "residual".to_owned(),
             residuals.iter().sum::<f64>() / residuals.len() as f64,

@@ -146,8 +146,8 @@ fn selection_along_a_run() {
     assert_eq!(text(&output.stdout), "run: selection at 5 steps\n");
     let table = read_selection(&dir.path().join("run")).unwrap().unwrap();
     assert_eq!(table.steps, [0, 15, 30, 45, 60]);
-    let column = |name: &str| &table.columns[&format!("selection.{name}")];
-    assert!(column("samples").iter().all(|n| *n == 12.0));
+    let column = |name: &str| &table.columns[&format!("price.samples.{name}")];
+    assert!(column("count").iter().all(|n| *n == 12.0));
     for name in ["train_loss", "test_loss", "half_norm2"] {
         for k in 0..5 {
             let of = |term: &str| column(&format!("{name}.{term}"))[k];

@@ -61,7 +61,7 @@ pub fn draw(recorded: &Recorded, config: &Config) -> Vec<Section> {
             charts: alignment::charts(recorded),
         });
     }
-    if recorded.suffixes("selection.".to_owned()).next().is_some() {
+    if recorded.suffixes("price.samples.".to_owned()).next().is_some() {
         sections.push(Section {
             id: "selection",
             title: "Selection among samples",

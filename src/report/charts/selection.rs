@@ -28,7 +28,7 @@ pub fn charts(recorded: &Recorded) -> Vec<Drawn> {
     TRAITS
         .iter()
         .map(|(name, id, title)| {
-            let column = |term: &str| format!("selection.{name}.{term}");
+            let column = |term: &str| format!("price.samples.{name}.{term}");
             let mut sketch = Sketch::new(recorded, *id, *title)
                 .y("change per unit of the learning rate", Scale::Linear)
                 .column(&column("change"), Style::new("change", GREY))
