@@ -123,7 +123,7 @@ Both, like a crash, can be resumed without a trace in the data.";
 #[derive(Debug, Args)]
 #[command(after_help = TRAIN_EXAMPLES)]
 pub(super) struct TrainArgs {
-    /// TOML file with the keys that differ from the preset
+    /// TOML file with the keys that differ from the preset; with [[stage]] tables, one run for each
     pub config: Option<PathBuf>,
     /// Configuration to start from: quick, nanda, prenorm, grokfast or gromov [default: quick]
     #[arg(long, value_name = "NAME")]

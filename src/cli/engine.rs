@@ -436,6 +436,11 @@ pub(super) fn intervene(arm: &Arm, request: &intervention::Request<'_>) -> Resul
     intervention::branch(&make, arm, request)
 }
 
+/// Begins the next stage of a run where the one before ended.
+pub(super) fn next_stage(before: &Path, out: &Path, config: Config) -> Result<()> {
+    intervention::next_stage(before, out, config)
+}
+
 /// Writes the report of a run directory or of a sweep's, and says where.
 pub(super) fn report(dir: &Path) -> Result<PathBuf> {
     if SweepDirectory::is_at(dir) {

@@ -18,6 +18,7 @@ mod progress;
 mod report;
 mod selection;
 mod slurm;
+mod stages;
 mod structure;
 mod sweep;
 mod theory;

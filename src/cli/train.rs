@@ -5,50 +5,67 @@ use std::process::ExitCode;
 
 use super::args::{BackendArg, DeviceArgs, PrecisionArg, TrainArgs};
 use super::progress::Progress;
-use super::{FAILED, INTERRUPTED, engine, interrupt, output};
+use super::{FAILED, INTERRUPTED, engine, interrupt, output, stages};
 use crate::config::{Config, Layers, Preset};
 use crate::error::{Error, Result};
 use crate::record::{EndReason, Resumed, Run, RunDirectory, RunInfo, record};
 
 /// Where runs without `--out` go.
-const RUNS: &str = "runs";
+pub(super) const RUNS: &str = "runs";
 
 pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
-    match &args.resume {
+    let code = match &args.resume {
+        Some(dir) if stages::is_at(dir) => stages::go_on(dir, args),
         Some(dir) => resume(dir, args),
         None => start(args),
-    }
+    };
+    code.map(ExitCode::from)
 }
 
-fn start(args: &TrainArgs) -> Result<ExitCode> {
-    let (name, config) = configuration(args)?;
+fn start(args: &TrainArgs) -> Result<u8> {
+    let (name, configs) = configurations(args)?;
+    let config = &configs[0];
     if args.print_plan {
-        output::print(&engine::plan_table(&config, args.device)?)?;
-        return Ok(ExitCode::SUCCESS);
+        output::print(&engine::plan_table(config, args.device)?)?;
+        return Ok(0);
     }
+    let name = format!("{name}-{}", config.task.seed);
+    if configs.len() > 1 {
+        return stages::start(&name, &configs, args);
+    }
+    begin(config, args, || match &args.out {
+        Some(out) => RunDirectory::create(out, config),
+        None => RunDirectory::create_numbered(Path::new(RUNS), &name, config),
+    })
+}
+
+/// A run in a new directory.
+pub(super) fn start_in(out: &Path, config: &Config, args: &TrainArgs) -> Result<u8> {
+    begin(config, args, || RunDirectory::create(out, config))
+}
+
+fn begin(config: &Config, args: &TrainArgs, directory: impl FnOnce() -> Result<RunDirectory>) -> Result<u8> {
     // First the run, then its directory: what the device cannot do leaves no directory behind.
-    let (mut run, timings) = engine::open_run(&config, args.device, args)?;
-    let directory = match &args.out {
-        Some(out) => RunDirectory::create(out, &config)?,
-        None => RunDirectory::create_numbered(Path::new(RUNS), &format!("{name}-{}", config.task.seed), &config)?,
-    };
+    let (mut run, timings) = engine::open_run(config, args.device, args)?;
+    let directory = directory()?;
     let info = RunInfo {
         seed: config.task.seed,
         ..RunInfo::default()
     };
-    let code = go_on(run.as_mut(), &directory, &config, info, args)?;
+    let code = go_on(run.as_mut(), &directory, config, info, args)?;
     timings.finish(args)?;
     Ok(code)
 }
 
-fn resume(dir: &Path, args: &TrainArgs) -> Result<ExitCode> {
+/// Goes on with the run in a directory.
+pub(super) fn resume(dir: &Path, args: &TrainArgs) -> Result<u8> {
     let found = match RunDirectory::resume(dir)? {
         Resumed::Finished(info) => {
             if !dir.join("report.html").exists() {
                 engine::report(dir)?;
             }
             output::print(&format!("{}: is finished: {}\n", dir.display(), summary(&info)))?;
-            return Ok(ExitCode::SUCCESS);
+            return Ok(0);
         }
         Resumed::Unfinished(found) => found,
     };
@@ -63,13 +80,7 @@ fn resume(dir: &Path, args: &TrainArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn go_on(
-    run: &mut dyn Run,
-    directory: &RunDirectory,
-    config: &Config,
-    info: RunInfo,
-    args: &TrainArgs,
-) -> Result<ExitCode> {
+fn go_on(run: &mut dyn Run, directory: &RunDirectory, config: &Config, info: RunInfo, args: &TrainArgs) -> Result<u8> {
     let interrupted = interrupt::flag()?;
     let mut progress = Progress::new(args.quiet);
     let recorded = record(run, directory, &config.train, info, &mut progress, &interrupted);
@@ -80,7 +91,7 @@ fn go_on(
     let reason = info.ended.map(|ended| ended.reason);
     if reason == Some(EndReason::Interrupted) {
         eprintln!("go on with: gmatrix train --resume {dir}");
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(INTERRUPTED);
     }
     if config.train.weights_every > 0 && config.task.op.is_modular() {
         // What the run recorded does not depend on it, and the report is due in any case.
@@ -90,33 +101,37 @@ fn go_on(
     }
     engine::report(directory.path())?;
     Ok(match reason {
-        Some(EndReason::Diverged) => ExitCode::from(FAILED),
-        _ => ExitCode::SUCCESS,
+        Some(EndReason::Diverged) => FAILED,
+        _ => 0,
     })
 }
 
-/// The configuration, and the name for its directory: that of the preset, or of the file where no preset is named.
-fn configuration(args: &TrainArgs) -> Result<(String, Config)> {
+/// The configurations of all stages, mostly one, and the name for their directory: that of the preset, or of the file where
+/// no preset is named.
+fn configurations(args: &TrainArgs) -> Result<(String, Vec<Config>)> {
     let preset = match &args.preset {
         Some(name) => name
             .parse()
             .map_err(|e| Error::config(format!("--preset {name}: {e}")))?,
         None => Preset::default(),
     };
-    let mut layers = Layers::new(preset);
-    if let Some(path) = &args.config {
-        layers = layers.file(path)?;
-    }
-    for setting in &args.set {
-        layers = layers.set(setting)?;
-    }
+    let layers = Layers::new(preset);
+    let stages = match &args.config {
+        Some(path) => layers.file_in_stages(path)?,
+        None => vec![layers],
+    };
+    let built = stages.into_iter().map(|stage| {
+        let set = |layers: Layers, setting: &String| layers.set(setting);
+        args.set.iter().try_fold(stage, set)?.build()
+    });
+    let configs = built.collect::<Result<Vec<_>>>()?;
     let stem = args
         .config
         .as_ref()
         .filter(|_| args.preset.is_none())
         .and_then(|path| path.file_stem());
     let name = stem.map_or_else(|| preset.to_string(), |stem| stem.to_string_lossy().into_owned());
-    Ok((name, layers.build()?))
+    Ok((name, configs))
 }
 
 /// A run goes on where it began: another backend or precision would give other numbers from there on.

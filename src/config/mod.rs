@@ -8,6 +8,7 @@ mod layers;
 mod presets;
 mod property;
 mod source;
+mod stages;
 mod values;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ pub(crate) use layers::known;
 pub use presets::{Preset, presets_page};
 pub use property::{Property, Split};
 pub(crate) use source::{Entry, Place, Source, plain};
+#[cfg(feature = "cli")]
+pub(crate) use stages::check_stages;
 
 /// A complete run configuration; the TOML file has one table per field.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -25,7 +25,7 @@ pub use select::Selection;
 pub use weights::{Donor, ScaleTo};
 
 use crate::backend::Make;
-use crate::config::{Layers, Regions};
+use crate::config::{Config, Layers, Regions};
 use crate::error::{Error, Result};
 
 /// The gradient's norm when it is off: no weight above 1e-15 feels it, whatever the rule.
@@ -202,6 +202,24 @@ pub fn branch(make: Make, arm: &Arm, request: &Request<'_>) -> Result<Branched> 
         parameters: before.len(),
         distance: differences.map(|d| d * d).sum::<f64>().sqrt(),
     })
+}
+
+/// Makes the next stage of a run: a branch at its newest checkpoint, with the steps of its configuration counted from there.
+///
+/// # Errors
+/// As [`branch`].
+pub fn next_stage(before: &Path, out: &Path, mut config: Config) -> Result<()> {
+    let point = Point::read(before, None)?;
+    let begin = u32::try_from(point.step).unwrap_or(u32::MAX);
+    config.train.steps = config.train.steps.saturating_add(begin);
+    let lineage = Lineage {
+        run: before.display().to_string(),
+        step: point.step,
+        arm: "stage".to_owned(),
+        arguments: Vec::new(),
+        weights_sha256: point.weights_sha256.clone(),
+    };
+    point.write(out, &config, false, lineage)
 }
 
 fn apply(make: Make, arm: &Arm, point: &mut Point) -> Result<()> {

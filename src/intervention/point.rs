@@ -146,7 +146,7 @@ impl Point {
             parent: Some(lineage),
             ..RunInfo::default()
         };
-        RunDirectory::create(out, config)?.begin_at(&weights, &state, &info)
+        RunDirectory::create_at(out, config, (&weights, &state), &info)
     }
 }
 

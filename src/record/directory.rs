@@ -74,6 +74,29 @@ impl RunDirectory {
         Self::lock(path)?.begin(config)
     }
 
+    /// Makes `path` a new run directory that begins at a checkpoint: weights and state. The configuration is its last file,
+    /// so that a directory without one is no run, and never one that begins at step 0.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_at(
+        path: &Path,
+        config: &Config,
+        (weights, state): (&TensorSet, &TensorSet),
+        info: &RunInfo,
+    ) -> Result<()> {
+        fs::create_dir_all(path).map_err(|e| Error::io(path, format!("cannot be created: {e}")))?;
+        refuse_unless_empty(path)?;
+        let directory = Self::lock(path)?;
+        refuse_unless_empty(path)?;
+        directory.make_folders()?;
+        state.write(&directory.checkpoint_path(info.step, STATE))?;
+        weights.write(&directory.checkpoint_path(info.step, WEIGHTS))?;
+        info::write(path, info)?;
+        let text = config.to_toml()?;
+        files::replace(&path.join(CONFIG), |file| file.write_all(text.as_bytes()))
+    }
+
     /// Writes the first files of a run.
     pub(super) fn begin(self, config: &Config) -> Result<Self> {
         // Another process may have been faster between the look and the lock.
@@ -170,16 +193,6 @@ impl RunDirectory {
         state.write(&self.checkpoint_path(info.step, STATE))?;
         weights.write(&self.checkpoint_path(info.step, WEIGHTS))?;
         metrics::join(&self.path, info.ended.is_some())?;
-        info::write(&self.path, info)
-    }
-
-    /// Writes the checkpoint at which a branch begins, in the order of [`Self::checkpoint`].
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::Io`] names the file that could not be written.
-    pub fn begin_at(&self, weights: &TensorSet, state: &TensorSet, info: &RunInfo) -> Result<()> {
-        state.write(&self.checkpoint_path(info.step, STATE))?;
-        weights.write(&self.checkpoint_path(info.step, WEIGHTS))?;
         info::write(&self.path, info)
     }
 
@@ -288,6 +301,11 @@ impl RunDirectory {
         }
         metrics::truncate(&self.path, step)
     }
+}
+
+/// Whether a branch was begun in a directory that was killed before it was one.
+pub fn is_unfinished_branch(path: &Path) -> bool {
+    path.join(CHECKPOINTS).is_dir() && !path.join(CONFIG).is_file()
 }
 
 /// A checkpoint of a run at a step, or its newest: the step, the file of the weights, and the state.

@@ -63,7 +63,9 @@ pub(crate) use {
 };
 #[cfg(feature = "record")]
 pub use {
-    directory::{Checkpoint, Resumed, RunDirectory, Unfinished, kept_weights, newest_weights, read_state},
+    directory::{
+        Checkpoint, Resumed, RunDirectory, Unfinished, is_unfinished_branch, kept_weights, newest_weights, read_state,
+    },
     info::{Lineage, RunInfo, Timings, read_run_info},
     metrics::{MetricsTable, read_metrics, read_rows, write_named_rows},
     session::{Chunk, Observer, Run, record},

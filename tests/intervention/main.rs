@@ -5,6 +5,7 @@
 mod arms;
 mod branches;
 mod donors;
+mod stages;
 mod wrong;
 
 use std::collections::BTreeSet;
