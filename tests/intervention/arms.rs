@@ -234,9 +234,9 @@ fn neurons_and_heads_and_tensors_are_taken_out() {
             ["parameters"]
         );
         let after = weights(&path.join(&flag[2..]), 40).2;
-        for k in 0..before.len() {
-            let expected = if zero.contains(&k) { 0.0 } else { before[k] };
-            assert_eq!(after[k], expected, "{flag} {k}");
+        for (k, (w, found)) in before.iter().zip(&after).enumerate() {
+            let expected = if zero.contains(&k) { 0.0 } else { *w };
+            assert_eq!(*found, expected, "{flag} {k}");
         }
     }
 
