@@ -14,6 +14,7 @@ use super::args::{
 use super::output;
 use crate::alignment::{Choice, write_alignment};
 use crate::backend::cpu;
+use crate::backend::cuda;
 use crate::backend::profile::{Profile, Profiled, TRACED};
 #[cfg(feature = "wgpu")]
 use crate::backend::wgpu;
@@ -61,7 +62,8 @@ pub(super) struct Measured {
 
 /// All devices present; where a backend has none, a row that says why.
 pub(super) fn devices() -> Vec<DeviceRow> {
-    let mut rows = gpu_rows();
+    let mut rows = cuda_rows();
+    rows.extend(wgpu_rows());
     let threads = thread::available_parallelism().map_or(1, usize::from);
     rows.push(DeviceRow {
         backend: "cpu".to_owned(),
@@ -72,8 +74,51 @@ pub(super) fn devices() -> Vec<DeviceRow> {
     rows
 }
 
+#[cfg(feature = "cudarc")]
+fn cuda_rows() -> Vec<DeviceRow> {
+    let row = |name: String, precisions: &[&str], driver: Option<String>| DeviceRow {
+        backend: "cuda".to_owned(),
+        name,
+        precisions: precisions.iter().map(|p| (*p).to_owned()).collect(),
+        driver,
+    };
+    let found = match cuda::devices() {
+        Ok(found) => found,
+        Err(why) => return vec![row(why.to_string(), &[], None)],
+    };
+    // What no device can do without, the kernels' compiler, is said once.
+    let missing = match cuda::probe() {
+        Err(why) if found.iter().any(|device| device.check().is_ok()) => Some(row(why.to_string(), &[], None)),
+        _ => None,
+    };
+    let device = |device: cuda::DeviceSummary| {
+        let driver = Some(format!("CUDA {}.{}", device.driver.0, device.driver.1));
+        if let Err(why) = device.check() {
+            return row(why.to_string(), &[], driver);
+        }
+        let name = format!(
+            "{} (sm_{}{}, {} multiprocessors at {} MHz, {:.1} GiB)",
+            device.name,
+            device.capability.0,
+            device.capability.1,
+            device.multiprocessors,
+            device.clock_mhz,
+            device.memory as f64 / f64::from(1 << 30)
+        );
+        let precisions: &[&str] = if missing.is_some() { &[] } else { &["f32", "f64"] };
+        row(name, precisions, driver)
+    };
+    let rows: Vec<DeviceRow> = found.into_iter().map(device).collect();
+    rows.into_iter().chain(missing).collect()
+}
+
+#[cfg(not(feature = "cudarc"))]
+fn cuda_rows() -> Vec<DeviceRow> {
+    Vec::new()
+}
+
 #[cfg(feature = "wgpu")]
-fn gpu_rows() -> Vec<DeviceRow> {
+fn wgpu_rows() -> Vec<DeviceRow> {
     let row = |name: String, precisions: &[&str], driver: Option<String>| DeviceRow {
         backend: "wgpu".to_owned(),
         name,
@@ -93,7 +138,7 @@ fn gpu_rows() -> Vec<DeviceRow> {
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn gpu_rows() -> Vec<DeviceRow> {
+fn wgpu_rows() -> Vec<DeviceRow> {
     Vec::new()
 }
 
@@ -157,13 +202,20 @@ fn capabilities(backend: BackendArg) -> Result<Capabilities> {
         BackendArg::Wgpu => {
             Ok(wgpu::probe().map_or_else(|_| wgpu::capabilities(), |found| wgpu::capabilities_on(&found)))
         }
+        BackendArg::Cuda => Ok(cuda::capabilities()),
         BackendArg::Cpu => Ok(cpu::capabilities()),
         other => Err(absent(other)),
     }
 }
 
-/// What `auto` means: a hardware adapter where there is one that can run the plan in this precision, else the CPU.
+/// What `auto` means: CUDA where it is there, else a hardware adapter that can run the plan in this precision, else the
+/// CPU.
 fn automatic(plan: &Plan, precision: Precision) -> BackendArg {
+    #[cfg(feature = "cudarc")]
+    match cuda::probe().and_then(|_| lower(plan, &cuda::capabilities())) {
+        Ok(_) => return BackendArg::Cuda,
+        Err(why) => tracing::debug!("auto: {why}"),
+    }
     #[cfg(feature = "wgpu")]
     if precision == Precision::F32 {
         match wgpu::probe() {
@@ -228,6 +280,8 @@ fn executor_of(backend: BackendArg, plan: &Arc<Plan>, precision: Precision, runs
     Ok(match (backend, precision) {
         (BackendArg::Cpu, Precision::F32) => Box::new(cpu::CpuExecutor::<f32>::new(plan, runs)?),
         (BackendArg::Cpu, Precision::F64) => Box::new(cpu::CpuExecutor::<f64>::new(plan, runs)?),
+        #[cfg(feature = "cudarc")]
+        (BackendArg::Cuda, precision) => Box::new(cuda::CudaExecutor::new(plan, runs, precision)?),
         #[cfg(feature = "wgpu")]
         (BackendArg::Wgpu, Precision::F32) => Box::new(wgpu::WgpuExecutor::new(plan, runs)?),
         #[cfg(feature = "wgpu")]
