@@ -53,6 +53,7 @@ def statistics(xp, K):
     S, Q = square.sum(), K.sum()
     alpha = Q / (n * S)
     logs = xp.log(norms)
+    pairs = n * (n - 1) + 0 * S  # in the precision of K: PyTorch divides a count by a plain number in float32
     squares, cosines, cosine_squares, centred_squares, negative, least = pair_sums(xp, K, norms, block)
     found = {
         "per_sample_norm_mean": norms.mean(), "per_sample_norm_min": norms.min(), "per_sample_norm_max": norms.max(),
@@ -60,7 +61,7 @@ def statistics(xp, K):
         "coherence": alpha, "coherence_unbiased": (n * alpha - 1) / (n - 1),
         "noise_trace": (S - Q / n) / (n - 1), "noise_g2": (Q - S) / (n * (n - 1)),
         "mean_cosine": (cosines - n) / (n * (n - 1)), "min_cosine": least,
-        "negative_fraction": negative / (n * (n - 1)),
+        "negative_fraction": negative / pairs,
     }
     means = K.mean(0)
     diagonal = square - 2 * means + means.mean()
