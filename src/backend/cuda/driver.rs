@@ -104,6 +104,10 @@ impl Stream {
         let worked = work();
         // SAFETY: as above.
         let graph = unsafe { result::stream::end_capture(self.handle.0) };
+        if let (Err(_), Ok(unfinished)) = (&worked, &graph) {
+            // SAFETY: the graph is the one just made, and nobody will have it.
+            let _ = unsafe { result::graph::destroy(*unfinished) };
+        }
         worked?;
         let graph = graph.map_err(|e| failed(&format!("{what}: ending a graph"), e))?;
         // SAFETY: the graph is the one just made, and is needed no more once it is instantiated.
