@@ -84,7 +84,7 @@ fn partings(a: &MetricsTable, b: &MetricsTable) -> [Option<u64>; 2] {
     let first = |differs: fn(f64, f64) -> bool| both.iter().find(|(_, x, y)| differs(*x, *y)).map(|(step, ..)| *step);
     [
         first(|x, y| x != y),
-        // Written so that an infinite loss parts from a finite one.
-        first(|x, y| x != y && !((x - y).abs() <= PARTED * x.abs().max(y.abs()))),
+        // An infinite loss parts from a finite one.
+        first(|x, y| x != y && ((x - y).abs() > PARTED * x.abs().max(y.abs()) || x.is_infinite() || y.is_infinite())),
     ]
 }

@@ -6,7 +6,7 @@ const FAR: f64 = 37.5;
 /// log2(e)
 const LOG2_E: f64 = std::f64::consts::LOG2_E;
 /// ln(2), its upper bits and the rest: a whole number below 2^11 times the first is exact.
-const LN_2: [f64; 2] = [6.931_471_803_691_238_2e-1, 1.908_214_929_270_587_7e-10];
+const LN_2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
 /// Adding 1.5 2^52 rounds to a whole number, and leaves it in the lowest bits.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 /// The two series, as long as a precision needs them.
