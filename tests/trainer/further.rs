@@ -202,7 +202,7 @@ fn preconditioned_grams_are_those_of_explicit_gradients() {
                 Ok(())
             };
             per_sample_gradients(&experiment.shape, &weights, &subset, &request, add).unwrap();
-            let [expected, _] = ratios(&Vectors(rows).gram());
+            let [expected, ..] = ratios(&Vectors(rows).gram());
             let got = row.values[column];
             assert!(
                 (got - expected).abs() <= 1e-9 * expected,

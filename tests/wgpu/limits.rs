@@ -32,8 +32,11 @@ fn bindings(bytes: u64) -> DeviceOptions {
     options
 }
 
+/// Run, step and the bits of the values.
+type Row = (u32, u64, Vec<u64>);
+
 /// Rows, bit by bit, and weights after some steps.
-fn trained(mut trainer: Trainer, slots: usize) -> (Vec<(u32, u64, Vec<u64>)>, Vec<Vec<f64>>) {
+fn trained(mut trainer: Trainer, slots: usize) -> (Vec<Row>, Vec<Vec<f64>>) {
     let rows = trainer.run_chunk(5).expect("trained").into_iter();
     let bits = |row: MetricsRow| (row.run, row.step, row.values.iter().map(|x| x.to_bits()).collect());
     let weights = (0..slots).map(|slot| trainer.weights(slot).expect("weights")).collect();
