@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# usage: benches/gpu.sh OUT PROGRAM CUDA_DRIVER_TEST
+# usage: benches/gpu.sh OUT PROGRAM KERNELS_TEST CUDA_DRIVER_TEST
 #
-# What there is to find out on a machine with an NVIDIA GPU, from what was built elsewhere: the program, and the test binary
-# `cuda_driver` (`cargo test --release --test cuda_driver --no-run` says where it is). Leaves in OUT, a new directory such as
-# benches/results/DEVICE, what the machine is and what each command printed; goes on behind a failure, and ends with 1 if
-# there was one.
+# What there is to find out on a machine with an NVIDIA GPU, from what was built elsewhere: the program, and the test
+# binaries `kernels` and `cuda_driver` (`cargo test --release --test kernels --test cuda_driver --no-run` says where they
+# are). Leaves in OUT, a new directory such as benches/results/DEVICE, what the machine is and what each command printed;
+# goes on behind a failure, and ends with 1 if there was one.
 set -uo pipefail
-[[ $# -eq 3 ]] || { sed -n '2s/^# //p' "$0" >&2; exit 2; }
-out=$1 program=$2 tests=$3
+[[ $# -eq 4 ]] || { sed -n '2s/^# //p' "$0" >&2; exit 2; }
+out=$1 program=$2 kernels=$3 tests=$4
 mkdir "$out" || exit 2
 failed=0
 
@@ -23,6 +23,7 @@ note() {
 note devices "$program" devices
 note machine bash -c 'uname -srm; lscpu | grep "Model name"; nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv'
 export GMATRIX_REQUIRE=cuda
+note conformance "$kernels" cuda_device --nocapture
 note training "$tests" training --test-threads=1 --nocapture
 if command -v compute-sanitizer >/dev/null; then
     # Every launch on its own, so that a report names the kernel.

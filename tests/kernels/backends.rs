@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 #[cfg(feature = "wgpu")]
-use std::sync::{Once, OnceLock};
+use std::sync::Once;
+#[cfg(any(feature = "wgpu", feature = "cudarc"))]
+use std::sync::OnceLock;
 
+#[cfg(feature = "cudarc")]
+use gmatrix::Error;
 use gmatrix::Result;
 use gmatrix::backend::cpu::{self, CpuExecutor};
 use gmatrix::backend::cuda;
+#[cfg(feature = "cudarc")]
+use gmatrix::backend::cuda::CudaExecutor;
 #[cfg(feature = "wgpu")]
 use gmatrix::backend::wgpu::{self, WgpuExecutor};
 use gmatrix::backend::{Executor, Precision};
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "wgpu", feature = "cudarc"))]
 use gmatrix::plan::PlanBuilder;
 use gmatrix::plan::{Capabilities, Kernel, Plan};
 
@@ -67,10 +73,12 @@ pub const BACKENDS: &[Backend] = &[
 
 /// Every executor there is.
 pub fn all() -> Vec<Backend> {
+    let mut all = BACKENDS.to_vec();
+    #[cfg(feature = "cudarc")]
+    all.extend(CUDA);
     #[cfg(feature = "wgpu")]
-    return [BACKENDS, &[WGPU]].concat();
-    #[cfg(not(feature = "wgpu"))]
-    BACKENDS.to_vec()
+    all.push(WGPU);
+    all
 }
 
 /// Why a kernel is missing, by a backend's list of those that are.
@@ -88,6 +96,46 @@ fn cpu<S: cpu::Scalar>(plan: Arc<Plan>, runs: usize) -> Result<Box<dyn Executor>
 
 fn double(_: Kernel) -> f64 {
     Precision::F64.epsilon()
+}
+
+/// CUDA's kernels on a real device. Where there is none, `capabilities` says why.
+#[cfg(feature = "cudarc")]
+pub const CUDA: [Backend; 2] = [
+    Backend {
+        name: "cuda",
+        precision: Precision::F32,
+        capabilities: device_capabilities,
+        make: |plan, runs| on_cuda(plan, runs, Precision::F32),
+        wide_epsilon: double,
+        absent: |kernel| reason(cuda::ABSENT, kernel),
+    },
+    Backend {
+        name: "cuda",
+        precision: Precision::F64,
+        capabilities: device_capabilities,
+        make: |plan, runs| on_cuda(plan, runs, Precision::F64),
+        wide_epsilon: double,
+        absent: |kernel| reason(cuda::ABSENT, kernel),
+    },
+];
+
+#[cfg(feature = "cudarc")]
+fn device_capabilities() -> Result<Capabilities> {
+    static PROBED: OnceLock<Result<()>> = OnceLock::new();
+    let probed = PROBED.get_or_init(|| cuda::probe().map(|_| ()));
+    match probed {
+        Ok(()) => Ok(cuda::capabilities()),
+        Err(why) => Err(Error::unsupported(why.to_string())),
+    }
+}
+
+/// An executor; one more keeps the device with its modules alive until the process ends.
+#[cfg(feature = "cudarc")]
+fn on_cuda(plan: Arc<Plan>, runs: usize, precision: Precision) -> Result<Box<dyn Executor>> {
+    static KEPT: OnceLock<Result<CudaExecutor>> = OnceLock::new();
+    device_capabilities()?;
+    let _ = KEPT.get_or_init(|| CudaExecutor::new(Arc::new(PlanBuilder::new().finish()?), 1, Precision::F32));
+    Ok(Box::new(CudaExecutor::new(plan, runs, precision)?))
 }
 
 /// The portable GPU executor. Where it is absent, `capabilities` says so.

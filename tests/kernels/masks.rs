@@ -159,6 +159,12 @@ fn an_idle_slot_is_left_alone_by_every_kernel() {
     idle_slot_is_left_alone(BACKENDS);
 }
 
+#[cfg(feature = "cudarc")]
+#[test]
+fn a_cuda_device_leaves_an_idle_slot_alone_in_every_kernel() {
+    idle_slot_is_left_alone(&crate::backends::CUDA);
+}
+
 #[cfg(feature = "wgpu")]
 #[test]
 fn wgpu_leaves_an_idle_slot_alone_in_every_kernel() {

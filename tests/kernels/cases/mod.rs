@@ -116,6 +116,16 @@ macro_rules! conformance {
             })*
         }
 
+        #[cfg(feature = "cudarc")]
+        mod cuda_device {
+            use super::*;
+
+            $(#[test]
+            fn $name() {
+                conform(&of(Kernel::$kernel), &crate::backends::CUDA);
+            })*
+        }
+
         #[test]
         fn every_kernel_has_a_test() {
             let mut tested = [$(Kernel::$kernel),*];
