@@ -73,11 +73,11 @@ pub const BACKENDS: &[Backend] = &[
 
 /// Every executor there is.
 pub fn all() -> Vec<Backend> {
-    let mut all = BACKENDS.to_vec();
+    let all = BACKENDS.to_vec();
     #[cfg(feature = "cudarc")]
-    all.extend(CUDA);
+    let all = [all, CUDA.to_vec()].concat();
     #[cfg(feature = "wgpu")]
-    all.push(WGPU);
+    let all = [all, vec![WGPU]].concat();
     all
 }
 
