@@ -3,9 +3,10 @@
 //
 // Work is not done when it is submitted but when somebody waits for it, so that a missing wait shows. What a real driver
 // refuses is refused: calls without a context, unknown kernels, blocks and grids of the wrong size, ranges outside of an
-// allocation, waiting and allocating while a graph is captured. Freed memory is closed, so that using it ends the process.
+// allocation, waiting and allocating while a graph is captured (by this thread, or by any in the global mode). Freed memory is closed, so that using it ends the process.
 // Settings come from GMATRIX_STANDIN, words by commas: version=12040, devices=0, capability=70, memory=1000000 (bytes),
 // fail=N (the Nth launch by a call of the host is refused), fault=N (the Nth kernel that runs breaks the context).
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -20,6 +21,7 @@
 #include <set>
 #include <string>
 #include <sys/mman.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -40,6 +42,7 @@ enum {
     LAUNCH_OUT_OF_RESOURCES = 701,
     CAPTURE_UNSUPPORTED = 900,
     CAPTURE_INVALIDATED = 901,
+    CAPTURE_WRONG_THREAD = 908,
 };
 
 static const std::map<int, std::pair<const char*, const char*>> ERRORS = {
@@ -56,6 +59,7 @@ static const std::map<int, std::pair<const char*, const char*>> ERRORS = {
     {ILLEGAL_ADDRESS, {"CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"}},
     {LAUNCH_OUT_OF_RESOURCES, {"CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "too many resources requested for launch"}},
     {CAPTURE_UNSUPPORTED, {"CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"}},
+    {CAPTURE_WRONG_THREAD, {"CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD", "attempt to terminate a thread-local capture sequence from another thread"}},
     {CAPTURE_INVALIDATED, {"CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "operation failed due to a previous error"}},
 };
 
@@ -78,6 +82,8 @@ using Operation = std::function<int()>;
 struct Stream {
     std::deque<Operation> queue;
     std::vector<Operation>* captured = nullptr;
+    int mode = 0;
+    std::thread::id owner;
     bool invalid = false;
 };
 struct Event {
@@ -107,7 +113,6 @@ static std::set<Graph*> graphs, executables;
 static int retained = 0, broken = OK;
 static long launches = 0, kernels = 0;
 static thread_local bool bound = false;
-static bool capturing = false;
 
 #define BEGIN                                                                                                          \
     const std::lock_guard<std::recursive_mutex> guard(lock);                                                           \
@@ -118,9 +123,18 @@ static bool capturing = false;
         return broken;                                                                                                 \
     }
 
+// Whether the capture of a stream, if any, forbids this thread what is unsafe: in the global mode (0) it does so to all
+// threads, in the local one (1) to its own, in the relaxed one (2) to none.
+static bool is_guarded(const Stream* stream) {
+    return stream->captured != nullptr &&
+           (stream->mode == 0 || (stream->mode == 1 && stream->owner == std::this_thread::get_id()));
+}
+
+static bool capturing() { return std::any_of(streams.begin(), streams.end(), is_guarded); }
+
 static int not_while_capturing() {
     for (Stream* stream : streams) {
-        stream->invalid = stream->invalid || stream->captured != nullptr;
+        stream->invalid = stream->invalid || is_guarded(stream);
     }
     return CAPTURE_UNSUPPORTED;
 }
@@ -256,7 +270,7 @@ API cuMemAlloc_v2(std::uint64_t* address, std::size_t bytes) {
     BEGIN;
     std::size_t free = 0, total = 0;
     cuMemGetInfo_v2(&free, &total);
-    if (capturing) {
+    if (capturing()) {
         return not_while_capturing();
     }
     if (bytes == 0) {
@@ -275,7 +289,7 @@ API cuMemFree_v2(std::uint64_t address) {
 }
 API cuMemHostAlloc(void** pointer, std::size_t bytes, unsigned) {
     BEGIN;
-    if (capturing) {
+    if (capturing()) {
         return not_while_capturing();
     }
     *pointer = reinterpret_cast<void*>(bytes == 0 ? 0 : allocate(bytes));
@@ -341,16 +355,21 @@ API cuStreamSynchronize(Stream* stream) {
     if (streams.count(stream) == 0) {
         return INVALID_HANDLE;
     }
-    return stream->captured ? not_while_capturing() : run(stream);
+    if (stream->captured) {
+        stream->invalid = true;
+        return CAPTURE_UNSUPPORTED;
+    }
+    return run(stream);
 }
-API cuStreamBeginCapture_v2(Stream* stream, int) {
+API cuStreamBeginCapture_v2(Stream* stream, int mode) {
     BEGIN;
     if (streams.count(stream) == 0 || stream->captured) {
         return INVALID_HANDLE;
     }
     stream->captured = new std::vector<Operation>;
     stream->invalid = false;
-    capturing = true;
+    stream->mode = mode;
+    stream->owner = std::this_thread::get_id();
     return OK;
 }
 API cuStreamEndCapture(Stream* stream, Graph** graph) {
@@ -358,9 +377,11 @@ API cuStreamEndCapture(Stream* stream, Graph** graph) {
     if (streams.count(stream) == 0 || !stream->captured) {
         return INVALID_HANDLE;
     }
+    if (stream->mode != 2 && stream->owner != std::this_thread::get_id()) {
+        return CAPTURE_WRONG_THREAD;
+    }
     const std::unique_ptr<std::vector<Operation>> captured(stream->captured);
     stream->captured = nullptr;
-    capturing = false;
     *graph = nullptr;
     if (stream->invalid) {
         return CAPTURE_INVALIDATED;
@@ -464,7 +485,7 @@ API cuEventElapsedTime_v2(float* milliseconds, Event* first, Event* second) { re
 
 API cuModuleLoadData(Module** module, const char* image) {
     BEGIN;
-    if (capturing) {
+    if (capturing()) {
         return not_while_capturing();
     }
     char architecture[32] = {};
