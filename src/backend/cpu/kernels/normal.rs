@@ -9,6 +9,7 @@ const LOG2_E: f64 = std::f64::consts::LOG2_E;
 const LN_2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
 /// Adding 1.5 2^52 rounds to a whole number, and leaves it in the lowest bits.
 const ROUND: f64 = 6_755_399_441_055_744.0;
+
 /// The two series, as long as a precision needs them.
 pub struct Series<const E: usize, const C: usize> {
     /// 1/k! from the highest k down to 0, for e^r at |r| <= ln(2)/2.
@@ -19,19 +20,21 @@ pub struct Series<const E: usize, const C: usize> {
     scaled_erfc: [f64; C],
 }
 
+/// 1/k! from k = N - 1 down to 0.
+const fn inverse_factorials<const N: usize>() -> [f64; N] {
+    let mut inverses = [1.0; N];
+    let (mut k, mut factorial) = (1, 1.0);
+    while k < N {
+        factorial *= k as f64;
+        inverses[N - 1 - k] = 1.0 / factorial;
+        k += 1;
+    }
+    inverses
+}
+
 /// Relative errors below 4e-9, for what is rounded to f32.
 pub const SINGLE: Series<9, 13> = Series {
-    exp: [
-        1.0 / 40_320.0,
-        1.0 / 5_040.0,
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        1.0 / 2.0,
-        1.0,
-        1.0,
-    ],
+    exp: inverse_factorials(),
     scaled_erfc: [
         0.00011660799658166694,
         -0.0002486322974476492,
@@ -51,22 +54,7 @@ pub const SINGLE: Series<9, 13> = Series {
 
 /// Relative errors below 5e-17, before rounding.
 pub const DOUBLE: Series<14, 24> = Series {
-    exp: [
-        1.0 / 6_227_020_800.0,
-        1.0 / 479_001_600.0,
-        1.0 / 39_916_800.0,
-        1.0 / 3_628_800.0,
-        1.0 / 362_880.0,
-        1.0 / 40_320.0,
-        1.0 / 5_040.0,
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        1.0 / 2.0,
-        1.0,
-        1.0,
-    ],
+    exp: inverse_factorials(),
     scaled_erfc: [
         9.655408225482863e-10,
         1.5712153638319064e-09,
