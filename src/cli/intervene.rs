@@ -56,10 +56,7 @@ fn arm(args: &ArmArgs) -> Result<Arm> {
                 ));
             }
             Arm::Transplant {
-                donor: Donor {
-                    path: args.donor.clone(),
-                    step: args.donor_step,
-                },
+                donor: args.donor.donor(),
                 selection: args.selection.selection(),
                 moments: args.moments.moments(),
             }
@@ -97,10 +94,7 @@ fn arm(args: &ArmArgs) -> Result<Arm> {
 
 fn injection(args: &InjectArgs) -> Injection {
     Injection {
-        donor: Donor {
-            path: args.donor.clone(),
-            step: args.donor_step,
-        },
+        donor: args.donor.donor(),
         frequencies: args.frequencies.clone(),
         parts: args.parts.iter().map(|part| part.part()).collect(),
         neurons: args.neurons.unwrap_or(usize::MAX),

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use crate::config::Regions;
-use crate::intervention::{By, Control, Moments, Part, Selection};
+use crate::intervention::{By, Control, Donor, Moments, Part, Selection};
 
 const INTERVENE_EXAMPLES: &str = "\
 Examples:
+  gmatrix train --set train.checkpoint_every=100         states to branch from, in runs/quick-0
   gmatrix intervene set runs/quick-0 --step 500 --set optimizer.weight_decay=0.3 --out b
   gmatrix intervene ablate runs/quick-0 --purity-below 0.5 --out pruned
   gmatrix intervene inject runs/quick-0 --step 200 --donor runs/quick-1 --parts neurons,embedding --out c
@@ -76,7 +77,7 @@ pub(super) struct SetArgs {
 
 /// Which weights; all without.
 #[derive(Debug, Args)]
-pub(super) struct SelectionArgs {
+pub(super) struct TensorsArgs {
     /// Tensors by the names that files have for them, by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub tensors: Vec<String>,
@@ -85,7 +86,7 @@ pub(super) struct SelectionArgs {
     pub groups: Vec<String>,
 }
 
-impl SelectionArgs {
+impl TensorsArgs {
     /// What they select.
     pub fn selection(&self) -> Selection {
         Selection {
@@ -100,18 +101,35 @@ impl SelectionArgs {
     }
 }
 
+/// Another network.
 #[derive(Debug, Args)]
-pub(super) struct TransplantArgs {
-    #[command(flatten)]
-    pub branch: BranchArgs,
+pub(super) struct DonorArgs {
     /// Run directory, or weights, of the donor
     #[arg(long, value_name = "RUN|W.safetensors")]
     pub donor: PathBuf,
     /// Step of the donor's run [default: the newest checkpoint]
     #[arg(long, value_name = "N")]
     pub donor_step: Option<u64>,
+}
+
+impl DonorArgs {
+    /// Whom they name.
+    pub fn donor(&self) -> Donor {
+        Donor {
+            path: self.donor.clone(),
+            step: self.donor_step,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TransplantArgs {
     #[command(flatten)]
-    pub selection: SelectionArgs,
+    pub branch: BranchArgs,
+    #[command(flatten)]
+    pub donor: DonorArgs,
+    #[command(flatten)]
+    pub selection: TensorsArgs,
     /// Moments of the weights that are replaced
     #[arg(long, value_enum, default_value_t)]
     pub moments: MomentsArg,
@@ -121,12 +139,8 @@ pub(super) struct TransplantArgs {
 pub(super) struct InjectArgs {
     #[command(flatten)]
     pub branch: BranchArgs,
-    /// Run directory, or weights, of the donor
-    #[arg(long, value_name = "RUN|W.safetensors")]
-    pub donor: PathBuf,
-    /// Step of the donor's run [default: the newest checkpoint]
-    #[arg(long, value_name = "N")]
-    pub donor_step: Option<u64>,
+    #[command(flatten)]
+    pub donor: DonorArgs,
     /// Frequencies, by commas [default: all key frequencies of the donor]
     #[arg(long, value_name = "K", value_delimiter = ',')]
     pub frequencies: Vec<usize>,
@@ -204,7 +218,7 @@ pub(super) struct NoiseArgs {
     #[arg(long, value_name = "X", value_parser = not_negative)]
     pub scale: f64,
     #[command(flatten)]
-    pub selection: SelectionArgs,
+    pub selection: TensorsArgs,
     /// Seed of the noise
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -225,7 +239,7 @@ pub(super) struct ScaleArgs {
     #[arg(long, value_name = "N", requires = "norms_of")]
     pub donor_step: Option<u64>,
     #[command(flatten)]
-    pub selection: SelectionArgs,
+    pub selection: TensorsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -236,7 +250,7 @@ pub(super) struct RewindArgs {
     #[arg(long, value_name = "STEP")]
     pub to: u64,
     #[command(flatten)]
-    pub selection: SelectionArgs,
+    pub selection: TensorsArgs,
     /// Moments of the weights that are replaced; donor is for transplants
     #[arg(long, value_enum, default_value_t)]
     pub moments: MomentsArg,
@@ -247,7 +261,7 @@ pub(super) struct ResetMomentsArgs {
     #[command(flatten)]
     pub branch: BranchArgs,
     #[command(flatten)]
-    pub selection: SelectionArgs,
+    pub selection: TensorsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -255,7 +269,7 @@ pub(super) struct ShuffleMomentsArgs {
     #[command(flatten)]
     pub branch: BranchArgs,
     #[command(flatten)]
-    pub selection: SelectionArgs,
+    pub selection: TensorsArgs,
     /// Seed of the permutations
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
